@@ -1,0 +1,148 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// App is loaded by the handlers of this module and has no configuration of its own. It
+// does what needs the whole configuration: it looks at the routes that lead to each
+// handler, for the default resource and to say what cannot be reached, and it ends open
+// streams when Caddy exits.
+type App struct {
+	ctx    caddy.Context
+	logger *slog.Logger
+
+	mu       sync.Mutex
+	handlers []starter
+}
+
+// starter is a handler that has to know how it is reached before it can serve.
+type starter interface {
+	caddyhttp.MiddlewareHandler
+	// start prepares the handler to serve. It is called once.
+	start(paths []trail)
+	// stopping is called when the process exits.
+	stopping()
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "mcp", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision subscribes to the event that precedes a shutdown. Caddy waits for open
+// requests before it cancels the contexts of modules, so streams that never end by
+// themselves must be told before.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger = ctx, ctx.Slogger()
+	app, err := ctx.App("events")
+	if err != nil {
+		return err
+	}
+	events, ok := app.(*caddyevents.App)
+	if !ok {
+		return fmt.Errorf("the events app is a %T", app)
+	}
+	return events.On("stopping", a)
+}
+
+// Handle takes the "stopping" event: of this configuration, or of the process.
+func (a *App) Handle(_ context.Context, _ caddy.Event) error {
+	if !caddy.Exiting() {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range a.handlers {
+		h.stopping()
+	}
+	return nil
+}
+
+// Start prepares the handlers. Servers may already be accepting requests: handlers let
+// them wait for this moment.
+func (a *App) Start() error {
+	app, err := a.ctx.App("http")
+	if err != nil {
+		return err
+	}
+	httpApp, ok := app.(*caddyhttp.App)
+	if !ok {
+		return fmt.Errorf("the http app is a %T", app)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range a.handlers {
+		h.start(trailsTo(httpApp, h))
+	}
+	return nil
+}
+
+// Stop does nothing: what must end does so in the handlers' Cleanup.
+func (a *App) Stop() error { return nil }
+
+// register enters a handler in its Provision.
+func register(ctx caddy.Context, h starter) error {
+	app, err := ctx.App("mcp")
+	if err != nil {
+		return err
+	}
+	a, ok := app.(*App)
+	if !ok {
+		return fmt.Errorf("the mcp app is a %T", app)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.handlers = append(a.handlers, h)
+	return nil
+}
+
+// gatekeeper lets requests wait until a handler is started, and refuses them if it
+// cannot serve.
+type gatekeeper struct {
+	ready chan struct{} // closed by open
+	fault error         // valid once ready is closed
+}
+
+func newGatekeeper() *gatekeeper { return &gatekeeper{ready: make(chan struct{})} }
+
+func (g *gatekeeper) open(fault error) {
+	g.fault = fault
+	close(g.ready)
+}
+
+// startWait bounds how long a request that came before the start waits for it.
+const startWait = 10 * time.Second
+
+func (g *gatekeeper) wait(ctx context.Context) error {
+	select {
+	case <-g.ready:
+		return g.fault
+	default:
+	}
+	timer := time.NewTimer(startWait)
+	defer timer.Stop()
+	select {
+	case <-g.ready:
+		return g.fault
+	case <-timer.C:
+		return fmt.Errorf("the configuration is not started")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Interface guards
+var (
+	_ caddy.App           = (*App)(nil)
+	_ caddy.Provisioner   = (*App)(nil)
+	_ caddyevents.Handler = (*App)(nil)
+)

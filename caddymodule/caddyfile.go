@@ -1,0 +1,320 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+)
+
+// parseMCP reads the mcp directive:
+//
+//	mcp [<path>] {
+//		stdio <command> [<args>...] {
+//			env <NAME> <value>
+//			pass_env <NAME>...
+//			dir <path>
+//			per session
+//			max_processes <n>
+//			idle_timeout|start_timeout|stop_timeout <duration>
+//		}
+//		oauth <issuer>... {
+//			resource <uri>
+//			audience <value>...
+//			jwks <url>
+//			algorithms <alg>...
+//			subject <claim>
+//			scope_claims <claim>...
+//			clock_skew <duration>
+//		}
+//		scopes {
+//			base <scope>...
+//			tool|method <name|glob> <scope>...
+//			deny tool|method <name|glob>
+//		}
+//		identity meta|env|both|off {
+//			claims <name>...
+//		}
+//		anonymous [public]
+//		origins <origin>...
+//		limits {
+//			concurrent <n>
+//			sessions <n>
+//			body <size>
+//		}
+//		audit [off]
+//	}
+//
+// The path is exact. The directive becomes one route, for the path and for the well-known
+// paths of its metadata, with the handlers mcp_oauth and mcp_stdio in it.
+func parseMCP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	h.Next() // the directive's name
+	d := &directive{oauth: &OAuth{}, stdio: &Stdio{}}
+	if h.NextArg() {
+		d.path = h.Val()
+		if !strings.HasPrefix(d.path, "/") || strings.ContainsAny(d.path, "*?#") {
+			return nil, h.Errf("mcp: %q is not one exact path: write one such as /mcp, or none", d.path)
+		}
+	}
+	if h.NextArg() {
+		return nil, h.Errf("mcp: unexpected %q: the directive takes one path, and a block", h.Val())
+	}
+	if err := d.parse(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if err := d.check(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return d.route(h)
+}
+
+// directive is what one mcp block says.
+type directive struct {
+	path      string
+	oauth     *OAuth
+	stdio     *Stdio
+	withOAuth bool
+}
+
+// subdirective reads the arguments and the block behind one name.
+type subdirective struct {
+	name  string
+	parse func(d *caddyfile.Dispenser) error
+}
+
+// parseBlock reads a block of subdirectives, each of which may stand in it once unless it
+// is listed as repeatable.
+func parseBlock(d *caddyfile.Dispenser, where string, repeatable []string, subs []subdirective) error {
+	seen := map[string]bool{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		i := slices.IndexFunc(subs, func(s subdirective) bool { return s.name == name })
+		if i < 0 {
+			names := make([]string, len(subs))
+			for i, s := range subs {
+				names[i] = s.name
+			}
+			slices.Sort(names)
+			return d.Errf("%s: unknown subdirective %q; there are: %s", where, name, strings.Join(names, ", "))
+		}
+		if seen[name] && !slices.Contains(repeatable, name) {
+			return d.Errf("%s: %s is written twice", where, name)
+		}
+		seen[name] = true
+		if err := subs[i].parse(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *directive) parse(d *caddyfile.Dispenser) error {
+	return parseBlock(d, "mcp", nil, []subdirective{
+		{"stdio", m.parseStdio},
+		{"oauth", m.parseOAuth},
+		{"scopes", m.parseScopes},
+		{"identity", m.parseIdentity},
+		{"anonymous", m.parseAnonymous},
+		{"origins", func(d *caddyfile.Dispenser) error {
+			err := words(d, "origins", &m.oauth.Origins)
+			m.stdio.Origins = m.oauth.Origins
+			return err
+		}},
+		{"limits", m.parseLimits},
+		{"audit", m.parseAudit},
+	})
+}
+
+func (m *directive) check(d *caddyfile.Dispenser) error {
+	switch {
+	case len(m.stdio.Command) == 0:
+		return d.Err("mcp: no server: write \"stdio <command>\"")
+	case !m.withOAuth && m.stdio.Anonymous == "":
+		return d.Err("mcp: nobody is let in: write \"oauth <issuer>\", or \"anonymous\" to serve without login")
+	case m.withOAuth && m.stdio.Anonymous != "":
+		return d.Err("mcp: oauth and anonymous exclude one another")
+	case !m.withOAuth && m.oauth.Scopes != nil:
+		return d.Err("mcp: scopes come from tokens: they need oauth")
+	}
+	return nil
+}
+
+// route makes the one route of the directive. Both handlers are given the same resource,
+// since mcp_stdio serves what was admitted for its own only.
+func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	var handlers []json.RawMessage
+	if m.withOAuth {
+		m.stdio.Origins = nil // mcp_oauth decides
+		m.stdio.Resource = m.oauth.Resource
+		handlers = append(handlers, caddyconfig.JSONModuleObject(m.oauth, "handler", "mcp_oauth", nil))
+	}
+	handlers = append(handlers, caddyconfig.JSONModuleObject(m.stdio, "handler", "mcp_stdio", nil))
+	route := caddyhttp.Route{HandlersRaw: handlers}
+	if m.path != "" {
+		paths := []string{m.path}
+		if m.withOAuth {
+			paths = append(paths, metadataRoot+strings.TrimSuffix(m.path, "/"))
+			if resource, err := oauth.CanonicalResource(m.oauth.Resource); err == nil {
+				paths = append(paths, oauth.MetadataPath(resource))
+			}
+			paths = append(paths, metadataRoot)
+			slices.Sort(paths[1:])
+			paths = slices.Compact(paths)
+		}
+		route.MatcherSetsRaw = []caddy.ModuleMap{{"path": h.JSON(paths)}}
+	}
+	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
+}
+
+func (m *directive) parseScopes(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Errf("scopes: unexpected %q: scopes takes a block", d.Val())
+	}
+	m.oauth.Scopes = &Scopes{}
+	rule := func(kind string) subdirective {
+		return subdirective{kind, func(d *caddyfile.Dispenser) error { return m.parseRule(d, kind) }}
+	}
+	return parseBlock(d, "scopes", []string{"tool", "method", "deny"}, []subdirective{
+		{"base", func(d *caddyfile.Dispenser) error { return words(d, "base", &m.oauth.Scopes.Base) }},
+		rule("tool"), rule("method"),
+		{"deny", m.parseDeny},
+	})
+}
+
+func (m *directive) parseRule(d *caddyfile.Dispenser, kind string) error {
+	args := d.RemainingArgs()
+	if len(args) < 2 {
+		return d.Errf("scopes: %s takes a name or glob and the scopes it needs, such as \"%s delete_* files:delete\"", kind, kind)
+	}
+	m.oauth.Scopes.Rules = append(m.oauth.Scopes.Rules, ScopeRule{Kind: kind, Pattern: args[0], Scopes: args[1:]})
+	return nil
+}
+
+func (m *directive) parseDeny(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 || args[0] != "tool" && args[0] != "method" {
+		return d.Err("scopes: deny takes tool or method and a name or glob, such as \"deny tool admin_*\"")
+	}
+	m.oauth.Scopes.Rules = append(m.oauth.Scopes.Rules, ScopeRule{Kind: args[0], Pattern: args[1], Deny: true})
+	return nil
+}
+
+func (m *directive) parseIdentity(d *caddyfile.Dispenser) error {
+	m.stdio.Identity = &Identity{}
+	modes := []string{"meta", "env", "both", "off"}
+	if d.NextArg() {
+		m.stdio.Identity.Mode = d.Val()
+		if !slices.Contains(modes, d.Val()) {
+			return d.Errf("identity: %q is unknown: use one of %s", d.Val(), strings.Join(modes, ", "))
+		}
+	}
+	if d.NextArg() {
+		return d.Errf("identity: unexpected %q: it takes one of %s", d.Val(), strings.Join(modes, ", "))
+	}
+	return parseBlock(d, "identity", nil, []subdirective{
+		{"claims", func(d *caddyfile.Dispenser) error { return words(d, "claims", &m.stdio.Identity.Claims) }},
+	})
+}
+
+func (m *directive) parseAnonymous(d *caddyfile.Dispenser) error {
+	m.stdio.Anonymous = anonymousLoopback
+	switch args := d.RemainingArgs(); {
+	case len(args) == 1 && args[0] == "public":
+		m.stdio.Anonymous = anonymousPublic
+	case len(args) > 0:
+		return d.Errf("anonymous: unexpected %q: it stands alone, or with public", args[len(args)-1])
+	}
+	return nil
+}
+
+func (m *directive) parseLimits(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Errf("limits: unexpected %q: limits takes a block", d.Val())
+	}
+	m.stdio.Limits = &Limits{}
+	return parseBlock(d, "limits", nil, []subdirective{
+		{"concurrent", func(d *caddyfile.Dispenser) error { return count(d, "limits concurrent", &m.stdio.Limits.Concurrent) }},
+		{"sessions", func(d *caddyfile.Dispenser) error { return count(d, "limits sessions", &m.stdio.Limits.Sessions) }},
+		{"body", func(d *caddyfile.Dispenser) error {
+			err := size(d, "limits body", &m.stdio.Limits.Body)
+			m.oauth.MaxBody = m.stdio.Limits.Body
+			return err
+		}},
+	})
+}
+
+func (m *directive) parseAudit(d *caddyfile.Dispenser) error {
+	switch args := d.RemainingArgs(); {
+	case len(args) == 1 && args[0] == "off":
+		m.oauth.AuditOff, m.stdio.AuditOff = true, true
+	case len(args) > 0:
+		return d.Errf("audit: unexpected %q: it stands alone, or with off", args[len(args)-1])
+	}
+	return parseBlock(d, "audit", nil, nil)
+}
+
+func (m *directive) parseStdio(d *caddyfile.Dispenser) error {
+	m.stdio.Command = d.RemainingArgs()
+	if len(m.stdio.Command) == 0 {
+		return d.Err("stdio takes the command to run, such as \"stdio snapshotd\"")
+	}
+	s := m.stdio
+	return parseBlock(d, "stdio", []string{"env", "pass_env"}, []subdirective{
+		{"env", m.parseEnv},
+		{"pass_env", func(d *caddyfile.Dispenser) error { return words(d, "pass_env", &s.PassEnv) }},
+		{"dir", func(d *caddyfile.Dispenser) error { return word(d, "dir", &s.Dir) }},
+		{"per", func(d *caddyfile.Dispenser) error {
+			if err := word(d, "per", &s.Per); err != nil {
+				return err
+			}
+			if s.Per != "session" {
+				return d.Errf("per: %q is unknown: this version has: session", s.Per)
+			}
+			return nil
+		}},
+		{"max_processes", func(d *caddyfile.Dispenser) error { return count(d, "max_processes", &s.MaxProcesses) }},
+		{"idle_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "idle_timeout", &s.IdleTimeout) }},
+		{"start_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "start_timeout", &s.StartTimeout) }},
+		{"stop_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "stop_timeout", &s.StopTimeout) }},
+	})
+}
+
+func (m *directive) parseEnv(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Err("env takes a name and a value, such as \"env SNAPSHOT_DB_PATH /var/lib/snap/{mcp.user}/snapshots.db\"")
+	}
+	if m.stdio.Env == nil {
+		m.stdio.Env = map[string]string{}
+	}
+	if _, ok := m.stdio.Env[args[0]]; ok {
+		return d.Errf("env: %s is written twice", args[0])
+	}
+	m.stdio.Env[args[0]] = args[1]
+	return nil
+}
+
+func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
+	m.withOAuth = true
+	o := m.oauth
+	if err := words(d, "oauth", &o.Issuers); err != nil {
+		return fmt.Errorf("%w: the issuer of the tokens, such as \"oauth https://auth.example.com\"", err)
+	}
+	return parseBlock(d, "oauth", nil, []subdirective{
+		{"resource", func(d *caddyfile.Dispenser) error { return word(d, "resource", &o.Resource) }},
+		{"audience", func(d *caddyfile.Dispenser) error { return words(d, "audience", &o.Audience) }},
+		{"jwks", func(d *caddyfile.Dispenser) error { return word(d, "jwks", &o.JWKS) }},
+		{"algorithms", func(d *caddyfile.Dispenser) error { return words(d, "algorithms", &o.Algorithms) }},
+		{"subject", func(d *caddyfile.Dispenser) error { return word(d, "subject", &o.Subject) }},
+		{"scope_claims", func(d *caddyfile.Dispenser) error { return words(d, "scope_claims", &o.ScopeClaims) }},
+		{"clock_skew", func(d *caddyfile.Dispenser) error { return clockSkew(d, &o.ClockSkew) }},
+	})
+}

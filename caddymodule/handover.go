@@ -1,0 +1,84 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/identity"
+)
+
+// admittedKey is where mcp_oauth leaves the call for the handlers behind it. Nothing
+// outside this package can put anything there.
+type admittedKey struct{}
+
+func admitted(r *http.Request) *admission.Call {
+	call, _ := r.Context().Value(admittedKey{}).(*admission.Call)
+	return call
+}
+
+// handOver prepares the request for what stands behind: the call in the context, the
+// placeholders, and none of the credentials.
+func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Request {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		setPlaceholders(repl, call)
+	}
+	for _, name := range []string{"Authorization", "Dpop", "X-Snapgate-User", "X-Snapgate-Subject", "X-Snapgate-Issuer"} {
+		r.Header.Del(name)
+	}
+	if !authorized {
+		return r
+	}
+	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, call))
+	if call.Message != nil {
+		// Those who read the body get what was authorized, with the identity in it.
+		// mcp_stdio takes the message itself and never reads this.
+		r.Body = &stampedBody{call: call}
+		r.ContentLength = -1
+		r.Header.Del("Content-Length")
+	}
+	return r
+}
+
+// stampedBody is the authorized message, made when somebody asks for it.
+type stampedBody struct {
+	call   *admission.Call
+	reader *bytes.Reader
+}
+
+func (b *stampedBody) Read(p []byte) (int, error) {
+	if b.reader == nil {
+		edit := b.call.Message.Edit().DropMeta(identity.MetaPrefix)
+		if principal := b.call.Principal; principal != nil && b.call.Message.Kind != message.Response {
+			value, err := json.Marshal(principal.Identity(nil))
+			if err != nil {
+				return 0, err
+			}
+			edit.SetMeta(message.MetaValue{Key: identity.MetaKey, Value: value})
+		}
+		b.reader = bytes.NewReader(edit.Bytes())
+	}
+	return b.reader.Read(p)
+}
+
+func (b *stampedBody) Close() error { return nil }
+
+// requestID is the id that Caddy's access log can show as {http.request.uuid}.
+func requestID(r *http.Request) string {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	id, _ := repl.GetString("http.request.uuid")
+	return id
+}
+
+var _ io.ReadCloser = (*stampedBody)(nil)
+var _ caddyhttp.MiddlewareHandler = (*OAuth)(nil)

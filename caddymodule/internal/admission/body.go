@@ -1,0 +1,118 @@
+package admission
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// checkAccept holds what the transports ask of a client: it takes JSON and an event
+// stream for a POST, an event stream for a GET. An absent field accepts anything
+// (RFC 9110 section 12.5.1).
+func checkAccept(r *http.Request) *answer.Refusal {
+	if r.Method == http.MethodDelete {
+		return nil
+	}
+	values := r.Header.Values("Accept")
+	if len(values) == 0 {
+		return nil
+	}
+	json, stream := false, false
+	for _, value := range values {
+		for part := range strings.SplitSeq(value, ",") {
+			media, params, err := mime.ParseMediaType(part)
+			if err != nil || params["q"] == "0" {
+				continue
+			}
+			json = json || media == "application/json" || media == "application/*" || media == "*/*"
+			stream = stream || media == "text/event-stream" || media == "text/*" || media == "*/*"
+		}
+	}
+	switch {
+	case r.Method == http.MethodGet && !stream:
+		return answer.New(http.StatusNotAcceptable, protocol.CodeInvalidRequest, "Not acceptable: Accept must include text/event-stream")
+	case r.Method == http.MethodPost && !(json && stream):
+		return answer.New(http.StatusNotAcceptable, protocol.CodeInvalidRequest, "Not acceptable: Accept must include application/json and text/event-stream")
+	}
+	return nil
+}
+
+// readMessage reads the body, bounded in size and time, and parses it.
+func (g *Gate) readMessage(w http.ResponseWriter, r *http.Request, call *Call) *answer.Refusal {
+	if refusal := checkContent(r); refusal != nil {
+		return refusal
+	}
+	body, refusal := g.readBody(w, r)
+	if refusal != nil {
+		return refusal
+	}
+	call.Bytes = len(body)
+	msg, err := message.Parse(body, 0)
+	if err != nil {
+		call.Message = &message.Message{ID: msg.ID} // so that the answer names it
+		code := protocol.CodeInvalidRequest
+		if errors.Is(err, message.ErrSyntax) {
+			code = protocol.CodeParse
+		}
+		return answer.New(http.StatusBadRequest, code, "%v", err)
+	}
+	call.Message = msg
+	return nil
+}
+
+func checkContent(r *http.Request) *answer.Refusal {
+	types := r.Header.Values("Content-Type")
+	if len(types) != 1 {
+		return answer.New(http.StatusUnsupportedMediaType, protocol.CodeInvalidRequest, "Content-Type must be application/json")
+	}
+	media, params, err := mime.ParseMediaType(types[0])
+	if charset := params["charset"]; err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return answer.New(http.StatusUnsupportedMediaType, protocol.CodeInvalidRequest, "Content-Type must be application/json")
+	}
+	for _, encoding := range r.Header.Values("Content-Encoding") {
+		if !strings.EqualFold(strings.TrimSpace(encoding), "identity") {
+			// RFC 9110 section 12.5.3: say which encodings would do.
+			return answer.New(http.StatusUnsupportedMediaType, protocol.CodeInvalidRequest, "Content-Encoding is not accepted: send the body as it is").With("Accept-Encoding", "identity")
+		}
+	}
+	return nil
+}
+
+func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer.Refusal) {
+	limit := g.settings.MaxBody
+	tooLarge := answer.New(http.StatusRequestEntityTooLarge, protocol.CodeInvalidRequest, "The body is larger than %d bytes", limit)
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	// Writers that know no deadline are left to the server's own timeouts.
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(g.settings.BodyTimeout)); err == nil {
+		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	}
+	var buf bytes.Buffer
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, answer.New(http.StatusRequestTimeout, protocol.CodeInvalidRequest, "The body did not arrive within %v", g.settings.BodyTimeout).With("Connection", "close")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body ended too early")
+	case err != nil:
+		return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body could not be read")
+	}
+	return buf.Bytes(), nil
+}

@@ -1,0 +1,117 @@
+package backend
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/identity"
+)
+
+// Sink takes what the child says about one call, in order. Deliver must not block;
+// after the last event it is not called again.
+type Sink interface {
+	Deliver(Event)
+}
+
+// Event is one thing that the child said about a call, or the end of the call
+// without an answer.
+type Event struct {
+	// Frame is the message as the client is to read it: its own id and token.
+	Frame []byte
+	// Message is the child's message; nil if the gateway made the frame.
+	Message *message.Message
+	// Last is set on the answer, and with Err.
+	Last bool
+	// Err says why there is no answer.
+	Err error
+}
+
+// Call is a request in flight.
+type Call struct {
+	conn     *Conn
+	id       int64
+	clientID []byte
+	token    []byte // the client's progress token, or nil
+	listen   bool
+	stamp    []message.MetaValue
+	sink     Sink
+}
+
+// Call sends a request of a client. stamp is put into its _meta, after the gateway's
+// keys that the client wrote were removed. The error wraps [ErrClosed], or one of
+// package process: then nothing reached the child and sink stays silent.
+func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*Call, error) {
+	call := &Call{
+		conn: c, clientID: m.ID, token: m.Meta.Get(message.MetaProgressToken),
+		listen: m.Method == message.MethodListen, stamp: stamp, sink: sink,
+	}
+	c.mu.Lock()
+	if c.closed != nil {
+		c.mu.Unlock()
+		return nil, c.closed
+	}
+	c.last++
+	call.id = c.last
+	c.calls[call.id] = call
+	c.mu.Unlock()
+
+	id := strconv.AppendInt(nil, call.id, 10)
+	edit := m.Edit().ID(id).DropMeta(identity.MetaPrefix).SetMeta(stamp...)
+	if call.token != nil {
+		edit.MetaMember(message.MetaProgressToken, id)
+	}
+	if err := c.process.Send(edit.Bytes()); err != nil {
+		if c.take(id, true) == nil {
+			return call, nil // the end of the process was told to the sink meanwhile
+		}
+		return nil, err
+	}
+	return call, nil
+}
+
+// Cancel tells the child that nobody waits for the answer, and drops it if it comes.
+// The sink hears nothing more, unless it is being told at this moment. m is the
+// client's own notification, or nil if the gateway gives up. It reports whether the
+// call was still in flight.
+func (call *Call) Cancel(m *message.Message, reason string) bool {
+	id := strconv.AppendInt(nil, call.id, 10)
+	if call.conn.take(id, true) == nil {
+		return false
+	}
+	var frame []byte
+	if m != nil {
+		frame = m.Edit().DropMeta(identity.MetaPrefix).SetMeta(call.stamp...).Param("requestId", id).Bytes()
+	} else {
+		own := fmt.Appendf(nil, `{"jsonrpc":"2.0","method":%q,"params":{"requestId":%s,"reason":%s}}`, message.MethodCancelled, id, message.Quote(reason))
+		if parsed, err := message.Parse(own, 0); err == nil {
+			frame = parsed.Edit().SetMeta(call.stamp...).Bytes()
+		}
+	}
+	// If the child can't be told, it is ending: there is nothing to cancel.
+	_ = call.conn.process.Send(frame)
+	return true
+}
+
+// result turns the child's answer into the client's.
+func (call *Call) result(m *message.Message, era protocol.Era) []byte {
+	edit := m.Edit().ID(call.clientID).DropMeta(identity.MetaPrefix)
+	if era == protocol.Modern {
+		// Servers say public by default of what is private to one user.
+		if scope := m.Result.Get("cacheScope"); scope != nil && !bytes.Equal(scope, []byte(`"private"`)) {
+			edit.ResultMember("cacheScope", []byte(`"private"`))
+		}
+		if call.listen {
+			edit.MetaMember(message.MetaSubscriptionID, call.clientID)
+		}
+	}
+	return edit.Bytes()
+}
+
+// ListenResult is the answer to subscriptions/listen on a graceful end (MCP
+// 2026-07-28, Subscriptions).
+func ListenResult(clientID []byte) []byte {
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","_meta":{%q:%s}}}`, clientID, message.MetaSubscriptionID, clientID)
+}

@@ -1,0 +1,237 @@
+// Package backend holds a conversation with one child process: it gives every call
+// an id and a progress token of its own, finds the call that each line of the child
+// belongs to, and turns both back into what the client wrote.
+//
+// Ids are always replaced. Two clients of one child may use the same id, a late
+// answer to a cancelled call must not reach the next one, and a progress token is
+// whatever a client likes; the conversation knows its calls by numbers that it never
+// uses twice.
+//
+// Members of a _meta that belong to the gateway ([identity.MetaPrefix]) are removed
+// from everything that passes, in both directions, before the gateway adds its own.
+package backend
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/identity"
+)
+
+// ErrClosed means that the conversation has ended.
+var ErrClosed = errors.New("the server's process has ended")
+
+// Config says what to start and who listens.
+type Config struct {
+	// Process is the child. Its OnLine and OnExit belong to the conversation.
+	Process process.Config
+	// Era decides what is adjusted in results.
+	Era protocol.Era
+	// Logger receives what is wrong with the child's messages. Default: none.
+	Logger *slog.Logger
+	// Unclaimed receives the child's requests, and those of its notifications that
+	// do not say which call they belong to, from one goroutine and in order. It must
+	// not block.
+	Unclaimed func(m *message.Message, frame []byte)
+	// Closed is called once, when the process is gone and every call has been told.
+	Closed func(err error)
+}
+
+// Conn is a conversation. All methods may be called from any goroutine.
+type Conn struct {
+	cfg     Config
+	process *process.Process
+	started chan struct{} // closed once process is set
+
+	mu     sync.Mutex
+	last   int64
+	calls  map[int64]*Call
+	closed error // why no more calls are taken
+}
+
+// New makes a conversation that has not begun.
+func New(cfg Config) *Conn {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Conn{cfg: cfg, calls: map[int64]*Call{}, started: make(chan struct{})}
+}
+
+// Start starts the child, once. Nothing is said to it yet. After an error Closed is
+// not called. Before Start has returned, only Close may be called.
+func (c *Conn) Start() error {
+	cfg := c.cfg.Process
+	cfg.OnLine, cfg.OnExit = c.receive, c.exited
+	p, err := process.Start(cfg)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.process = p
+	ending := c.closed != nil
+	c.mu.Unlock()
+	close(c.started)
+	if ending {
+		p.Stop("closed while it started")
+	}
+	return nil
+}
+
+// Close fails the calls in flight with the reason and ends the process step by step.
+// It returns at once; Done tells when nothing is left.
+func (c *Conn) Close(reason string) {
+	c.fail(fmt.Errorf("%w: %s", ErrClosed, reason))
+	c.mu.Lock()
+	p := c.process
+	c.mu.Unlock()
+	if p != nil {
+		p.Stop(reason)
+	}
+}
+
+// Done is closed when the process and its group are gone.
+func (c *Conn) Done() <-chan struct{} { return c.process.Done() }
+
+// PID is the process id of the child.
+func (c *Conn) PID() int { return c.process.PID() }
+
+// Send carries a message that is not a call: a notification, or the response to a
+// request of the child.
+func (c *Conn) Send(m *message.Message, stamp []message.MetaValue) error {
+	edit := m.Edit().DropMeta(identity.MetaPrefix)
+	if m.Kind == message.Notification {
+		edit.SetMeta(stamp...)
+	}
+	return c.process.Send(edit.Bytes())
+}
+
+func (c *Conn) exited(err error) {
+	<-c.started
+	if err == nil {
+		err = ErrClosed
+	} else {
+		err = fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	c.fail(err)
+	if c.cfg.Closed != nil {
+		c.cfg.Closed(err)
+	}
+}
+
+// fail ends all calls and takes no more.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	if c.closed == nil {
+		c.closed = err
+	}
+	calls := c.calls
+	c.calls = map[int64]*Call{}
+	c.mu.Unlock()
+	for _, call := range calls {
+		call.sink.Deliver(Event{Err: err, Last: true})
+	}
+}
+
+// take returns the call with a raw id or token of ours, and forgets it if last.
+func (c *Conn) take(raw []byte, last bool) *Call {
+	id, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := c.calls[id]
+	if call != nil && last {
+		delete(c.calls, id)
+	}
+	return call
+}
+
+// receive routes one line of the child.
+func (c *Conn) receive(line []byte) {
+	<-c.started
+	m, err := message.Parse(line, 0)
+	if err != nil {
+		c.malformed(line, err)
+		return
+	}
+	switch m.Kind {
+	case message.Response:
+		c.response(m)
+	case message.Request:
+		c.unclaimed(m)
+	case message.Notification:
+		c.notification(m)
+	}
+}
+
+func (c *Conn) response(m *message.Message) {
+	call := c.take(m.ID, true)
+	if call == nil {
+		c.cfg.Logger.Debug("the server answered a call that is no longer open")
+		return
+	}
+	call.sink.Deliver(Event{Frame: call.result(m, c.cfg.Era), Message: m, Last: true})
+}
+
+func (c *Conn) notification(m *message.Message) {
+	edit := m.Edit().DropMeta(identity.MetaPrefix)
+	var call *Call
+	switch subscription := m.Meta.Get(message.MetaSubscriptionID); {
+	case m.Method == message.MethodProgress:
+		if call = c.take(m.ProgressToken(), false); call == nil || call.token == nil {
+			c.cfg.Logger.Debug("the server reports progress of a call that is no longer open")
+			return
+		}
+		edit.Param("progressToken", call.token)
+	case subscription != nil:
+		if call = c.take(subscription, false); call == nil || !call.listen {
+			c.cfg.Logger.Debug("the server notifies a subscription that is no longer open")
+			return
+		}
+		edit.MetaMember(message.MetaSubscriptionID, call.clientID)
+	case m.Method == message.MethodCancelled:
+		if call = c.take(m.Params.Get("requestId"), false); call != nil && call.listen {
+			// A modern server ends a subscription in this way.
+			c.take(m.Params.Get("requestId"), true)
+			call.sink.Deliver(Event{Frame: ListenResult(call.clientID), Last: true})
+			return
+		}
+		c.unclaimed(m)
+		return
+	default:
+		c.unclaimed(m)
+		return
+	}
+	call.sink.Deliver(Event{Frame: edit.Bytes(), Message: m})
+}
+
+func (c *Conn) unclaimed(m *message.Message) {
+	if c.cfg.Unclaimed == nil {
+		return
+	}
+	c.cfg.Unclaimed(m, m.Edit().DropMeta(identity.MetaPrefix).Bytes())
+}
+
+// malformed fails the call that a line which is no good message was meant for. A
+// lenient look finds the id, since the strict one may have stopped before it.
+func (c *Conn) malformed(line []byte, err error) {
+	c.cfg.Logger.Warn("the server wrote a line that is no valid message", "error", err, "bytes", len(line))
+	var envelope struct {
+		ID     json.RawMessage `json:"id"`
+		Method *string         `json:"method"`
+	}
+	if json.Unmarshal(line, &envelope) != nil || envelope.Method != nil {
+		return
+	}
+	if call := c.take(envelope.ID, true); call != nil {
+		call.sink.Deliver(Event{Err: fmt.Errorf("the server's answer is no valid message: %w", err), Last: true})
+	}
+}

@@ -1,0 +1,215 @@
+// Package bridge carries admitted calls between Streamable HTTP and stdio servers.
+//
+// A legacy client (MCP 2025-11-25 and before) gets a session, and the session a
+// child process of its own: nearly a pipe. A modern client (2026-07-28) has no
+// session; its calls go to the process that its user's key names, which is started
+// for the first of them.
+//
+//	POST ─▶ exchange ─▶ session or pool entry ─▶ backend.Conn ─▶ child
+//	     ◀─ stream   ◀──────────── events ◀──────
+//
+// What the child says about a call goes to the call's own stream, and the HTTP
+// handler that waits there writes it. No goroutine of a child ever waits for a
+// client, and none of a client for another's child.
+//
+// A Bridge outlives the configuration that made it: calls bring their [Settings] along,
+// so that after a reload the same Bridge serves by new ones, and its sessions go on.
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/audit"
+	"github.com/snapgate/snapgate/caddymodule/internal/limit"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// Defaults of [Settings].
+const (
+	DefaultMaxProcesses  = 256
+	DefaultIdleTimeout   = 10 * time.Minute
+	DefaultStartTimeout  = 30 * time.Second
+	DefaultStopTimeout   = process.DefaultStopTimeout
+	DefaultCallTimeout   = 10 * time.Minute
+	DefaultMaxConcurrent = 32
+	DefaultMaxSessions   = 16
+)
+
+const (
+	silence   = 5 * time.Second  // before an answer becomes an event stream
+	keepalive = 15 * time.Second // between comments on an event stream
+	writeTime = 30 * time.Second // for one write to a client
+)
+
+// Launch is how to start a process for a principal.
+type Launch struct {
+	Process process.Config
+	// Digest is equal for principals whose launches are: a session whose launch
+	// changes has ended.
+	Digest string
+}
+
+// Settings are what a reload may change while sessions go on.
+type Settings struct {
+	// Launch says how to start a process for a principal, nil for an anonymous
+	// one. The error is for the operator's log.
+	Launch func(p *oauth.Principal) (Launch, error)
+
+	MaxProcesses  int           // at once, of this bridge; default 256
+	IdleTimeout   time.Duration // until an unused process ends; default 10 m
+	StartTimeout  time.Duration // for the first answer of a process; default 30 s
+	StopTimeout   time.Duration // for each step of ending one; default 5 s
+	CallTimeout   time.Duration // for one call; default 10 m
+	MaxConcurrent int           // calls in flight of one user; default 32
+	MaxSessions   int           // of one user; default 16
+
+	StampMeta   bool     // identity into _meta
+	StampClaims []string // further claims in it
+	ClockSkew   time.Duration
+
+	Audit  *audit.Log
+	Logger *slog.Logger
+}
+
+// Prepared returns the settings with defaults filled in, for [Bridge.ServeCall].
+func (s Settings) Prepared() *Settings {
+	s.MaxProcesses = orDefault(s.MaxProcesses, DefaultMaxProcesses)
+	s.IdleTimeout = orDefault(s.IdleTimeout, DefaultIdleTimeout)
+	s.StartTimeout = orDefault(s.StartTimeout, DefaultStartTimeout)
+	s.StopTimeout = orDefault(s.StopTimeout, DefaultStopTimeout)
+	s.CallTimeout = orDefault(s.CallTimeout, DefaultCallTimeout)
+	s.MaxConcurrent = orDefault(s.MaxConcurrent, DefaultMaxConcurrent)
+	s.MaxSessions = orDefault(s.MaxSessions, DefaultMaxSessions)
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &s
+}
+
+func orDefault[T int | time.Duration](v, fallback T) T {
+	if v == 0 {
+		return fallback
+	}
+	return v
+}
+
+// Bridge carries calls to processes that it owns. See the package documentation.
+type Bridge struct {
+	settings   atomic.Pointer[Settings]
+	concurrent limit.Gauge // calls, by user
+	perUser    limit.Gauge // sessions, by user
+
+	stopping chan struct{} // closed when the gateway goes down
+	stopOnce sync.Once
+
+	mu        sync.Mutex
+	closed    bool
+	sessions  map[string]*session
+	pool      map[string]*pooled
+	processes int
+	running   sync.WaitGroup // processes
+	// legacyServer remembers until when modern clients are told that the server
+	// behind speaks legacy versions only, without starting it again to ask.
+	legacyServer time.Time
+}
+
+// New makes a bridge. Nothing is started before the first call.
+func New() *Bridge {
+	b := &Bridge{
+		stopping: make(chan struct{}),
+		sessions: map[string]*session{},
+		pool:     map[string]*pooled{},
+	}
+	b.settings.Store(Settings{}.Prepared())
+	return b
+}
+
+// Processes returns how many processes are running or ending.
+func (b *Bridge) Processes() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.processes
+}
+
+// Sessions returns how many legacy sessions are open.
+func (b *Bridge) Sessions() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.sessions)
+}
+
+// Shutdown ends open streams at once, lets calls in flight finish within the stop
+// timeout, and refuses new ones. It returns at once.
+func (b *Bridge) Shutdown() {
+	b.stopOnce.Do(func() { close(b.stopping) })
+}
+
+// Close ends all sessions and processes, and waits until nothing is left of them or
+// the context ends.
+func (b *Bridge) Close(ctx context.Context) {
+	b.Shutdown()
+	b.mu.Lock()
+	b.closed = true
+	sessions, pool := b.sessions, b.pool
+	b.sessions, b.pool = map[string]*session{}, map[string]*pooled{}
+	b.mu.Unlock()
+	for _, s := range sessions {
+		s.end("the gateway closes")
+	}
+	for _, p := range pool {
+		p.end("the gateway closes")
+	}
+	gone := make(chan struct{})
+	go func() {
+		b.running.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+	}
+}
+
+// ServeCall answers an admitted request by these settings, which also become those of
+// what belongs to no request, such as idle timeouts.
+func (b *Bridge) ServeCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) {
+	if b.settings.Load() != settings {
+		b.settings.Store(settings)
+	}
+	select {
+	case <-b.stopping:
+		refuse(w, call, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The gateway is shutting down").RetryAfter(time.Second))
+		return
+	default:
+	}
+	if call.Era == protocol.Modern {
+		b.serveModern(w, r, call, settings)
+		return
+	}
+	b.serveLegacy(w, r, call, settings)
+}
+
+func refuse(w http.ResponseWriter, call *admission.Call, refusal *answer.Refusal) {
+	var id []byte
+	if call.Message != nil {
+		id = call.Message.ID
+	}
+	refusal.Write(w, id)
+}
+
+// user is the key that limits are counted by. All anonymous callers are one.
+func user(p *oauth.Principal) string {
+	if p == nil {
+		return ""
+	}
+	return p.User
+}

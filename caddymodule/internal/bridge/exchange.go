@@ -1,0 +1,271 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/audit"
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// Why an exchange ended without an answer of the server.
+var (
+	errTimeout  = errors.New("the call took longer than the gateway allows")
+	errStopping = errors.New("the gateway is shutting down")
+	errCanceled = errors.New("the client cancelled the call")
+)
+
+// exchange carries the answer of one POST: as JSON if the answer is the first thing
+// the server says, as an event stream from the first notification or request on, or
+// once the server was silent for a while.
+type exchange struct {
+	bridge    *Bridge
+	call      *admission.Call
+	stream    *stream
+	sessionID string // told with the answer; of a session that begins
+	prime     bool   // the client understands events without data
+
+	// outlive says whether the call goes on when the client's connection ends:
+	// so it does in the legacy era, where the client may come back for the answer.
+	outlive bool
+	// statusOf gives the HTTP status of an answer that comes first.
+	statusOf func(event) int
+
+	sse      *sse
+	began    bool // the event stream
+	gone     bool // the client
+	bytesOut int
+}
+
+// run writes until the call has ended or the deadline has come, and returns the event
+// that ended it. If err is not nil the server has not answered, and the caller cancels
+// the call.
+func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Time) (event, error) {
+	x.sse = newSSE(w)
+	wr := x.stream.attach(1)
+	defer x.stream.detach(wr)
+
+	timer := time.NewTimer(min(silence, time.Until(deadline)))
+	defer timer.Stop()
+	stopping := x.bridge.stopping
+	for {
+		if e, done := x.drain(wr); done {
+			return e, e.err
+		}
+		if x.gone {
+			x.stream.detach(wr)
+			return x.linger(deadline)
+		}
+		select {
+		case <-wr.wake:
+		case <-timer.C:
+			left := time.Until(deadline)
+			if left <= 0 {
+				return x.abandon(wr, errTimeout)
+			}
+			x.idle()
+			timer.Reset(min(keepalive, left))
+		case <-r.Context().Done():
+			x.gone = true
+		case <-stopping:
+			stopping = nil
+			if x.listens() {
+				return x.abandon(wr, errStopping)
+			}
+			deadline = x.soon(deadline)
+			timer.Reset(time.Until(deadline))
+		}
+	}
+}
+
+// drain writes what is there, and returns the last event once it is.
+func (x *exchange) drain(wr *writer) (last event, done bool) {
+	events, over := x.stream.take(wr)
+	for _, e := range events {
+		x.write(e)
+		if e.last {
+			return e, true
+		}
+	}
+	x.gone = x.gone || over // the client has come back on another connection
+	return event{}, false
+}
+
+// linger waits for the end of a call whose client has gone. In the modern era that
+// is the end; in the legacy era the client may come back for the answer, which the
+// stream keeps.
+func (x *exchange) linger(deadline time.Time) (event, error) {
+	if !x.outlive {
+		return event{}, errCanceled
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	stopping := x.bridge.stopping
+	for {
+		select {
+		case <-x.stream.finished():
+			e := x.stream.final()
+			return e, e.err
+		case <-timer.C:
+			return x.abandon(nil, errTimeout)
+		case <-stopping:
+			stopping = nil
+			timer.Reset(time.Until(x.soon(deadline)))
+		}
+	}
+}
+
+// soon is the deadline of a call once the gateway goes down.
+func (x *exchange) soon(deadline time.Time) time.Time {
+	soon := time.Now().Add(x.bridge.settings.Load().StopTimeout)
+	if soon.Before(deadline) {
+		return soon
+	}
+	return deadline
+}
+
+func (x *exchange) listens() bool { return x.call.Message.Method == message.MethodListen }
+
+// abandon answers in the server's place, unless the server has just answered.
+func (x *exchange) abandon(wr *writer, err error) (event, error) {
+	e := event{last: true, err: err}
+	if x.listens() {
+		e.frame = backend.ListenResult(x.call.Message.ID)
+	}
+	x.stream.push(e)
+	if wr != nil {
+		x.drain(wr)
+	}
+	e = x.stream.final()
+	return e, e.err
+}
+
+// write sends one event in the form that fits. A client that can't be written to has
+// gone; what it did not get stays in the stream.
+func (x *exchange) write(e event) {
+	if x.gone {
+		return
+	}
+	if e.last && !x.began {
+		x.writeJSON(e)
+		return
+	}
+	x.begin()
+	if err := x.sse.event(x.stream.id, e); err != nil {
+		x.gone = true
+		x.stream.rewind(e.number)
+	}
+	x.bytesOut = x.sse.bytes
+	if e.last {
+		x.sse.end()
+	}
+}
+
+func (x *exchange) begin() {
+	if x.began || x.gone {
+		return
+	}
+	x.began = true
+	x.sse.begin(x.sessionID)
+	if x.prime && x.stream.id != "" {
+		x.gone = x.sse.prime(x.stream.id) != nil
+	}
+}
+
+// idle begins the event stream, or keeps it alive.
+func (x *exchange) idle() {
+	if x.gone {
+		return
+	}
+	x.begin()
+	if err := x.sse.comment(); err != nil {
+		x.gone = true
+	}
+}
+
+func (x *exchange) writeJSON(e event) {
+	h := x.sse.w.Header()
+	if x.sessionID != "" && !failed(e) {
+		h.Set(protocol.HeaderSession, x.sessionID)
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(e.frame)))
+	status := http.StatusOK
+	if x.statusOf != nil {
+		status = x.statusOf(e)
+	}
+	if large := 64 << 10; len(e.frame) > large {
+		_ = x.sse.rc.SetWriteDeadline(time.Now().Add(writeTime + time.Duration(len(e.frame)/large)*time.Second))
+		defer x.sse.end()
+	}
+	x.sse.w.WriteHeader(status)
+	_, err := x.sse.w.Write(e.frame)
+	x.gone = err != nil
+	x.bytesOut = len(e.frame)
+}
+
+// failed says whether the server has not answered, or with an error.
+func failed(e event) bool { return e.err != nil || e.msg != nil && e.msg.IsError() }
+
+// faultFrame says to the client why the server did not answer.
+func faultFrame(err error, id []byte) []byte {
+	return answer.New(http.StatusOK, protocol.CodeInternal, "%v", err).Frame(id)
+}
+
+// record writes what became of the call.
+func (b *Bridge) record(log *audit.Log, call *admission.Call, e event, err error, bytesOut int) {
+	record := newRecord(call)
+	record.BytesOut = bytesOut
+	record.Outcome, record.Code = outcome(e, err)
+	log.Write(record)
+}
+
+// RecordRefusal writes a call that the gateway answered itself. Requests only: what
+// is no call is no record.
+func RecordRefusal(log *audit.Log, call *admission.Call, refusal *answer.Refusal) {
+	if call.Message == nil || call.Message.Kind != message.Request {
+		return
+	}
+	record := newRecord(call)
+	record.Outcome, record.Code = audit.Refused, refusal.Code
+	if refusal.Status == http.StatusForbidden {
+		record.Decision = audit.Deny
+	}
+	log.Write(record)
+}
+
+func newRecord(call *admission.Call) audit.Record {
+	record := audit.Record{
+		RequestID: call.RequestID, Era: call.Era.String(), Method: call.Method(), Tool: call.Tool(),
+		Decision: audit.Allow, Rule: call.Rule, Duration: time.Since(call.Began), BytesIn: call.Bytes,
+	}
+	if p := call.Principal; p != nil {
+		record.User, record.Issuer, record.Client = p.User, p.Issuer, p.ClientID
+	}
+	return record
+}
+
+func outcome(e event, err error) (string, int) {
+	switch {
+	case errors.Is(err, errTimeout):
+		return audit.TimedOut, protocol.CodeInternal
+	case errors.Is(err, errCanceled), errors.Is(err, context.Canceled):
+		return audit.Cancelled, 0
+	case err != nil:
+		return audit.Died, protocol.CodeInternal
+	case e.msg != nil && e.msg.IsError():
+		code, _ := strconv.Atoi(string(e.msg.Error.Get("code")))
+		return audit.Error, code
+	case e.msg != nil && string(e.msg.Result.Get("isError")) == "true":
+		return audit.ToolError, 0
+	}
+	return audit.OK, 0
+}

@@ -1,0 +1,80 @@
+package bridge
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// follow answers a GET: with the session's standalone stream, or with the rest of a
+// stream that broke off, which Last-Event-ID names. It ends when the token does.
+func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+	s, refusal := b.find(call.SessionID, call.Principal, settings)
+	if refusal != nil {
+		return refusal
+	}
+	source, limit := s.standalone, maxStreams
+	if id := r.Header.Get(protocol.HeaderLastEventID); id != "" {
+		found, number, ok := s.resume(id)
+		if !ok {
+			return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "Last-Event-ID names no stream that is kept")
+		}
+		if found != s.standalone {
+			source, limit = found, 1
+		}
+		source.replay(number)
+	}
+	wr := source.attach(limit)
+	defer source.detach(wr)
+	var expiry <-chan time.Time
+	if p := call.Principal; p != nil {
+		timer := time.NewTimer(time.Until(p.Expires.Add(settings.ClockSkew)))
+		defer timer.Stop()
+		expiry = timer.C
+	}
+	s.stream(w, r, source, wr, expiry)
+	return nil
+}
+
+// stream writes what comes until the stream, the session, the client, its token or
+// the gateway ends.
+func (s *session) stream(w http.ResponseWriter, r *http.Request, source *stream, wr *writer, expiry <-chan time.Time) {
+	out := newSSE(w)
+	out.begin("")
+	defer out.end()
+	if out.comment() != nil { // the client sees the headers at once
+		return
+	}
+	ticker := time.NewTicker(keepalive)
+	defer ticker.Stop()
+	for {
+		events, over := source.take(wr)
+		for _, e := range events {
+			if err := out.event(source.id, e); err != nil {
+				source.rewind(e.number)
+				return
+			}
+		}
+		if over {
+			return
+		}
+		select {
+		case <-wr.wake:
+		case <-ticker.C:
+			if out.comment() != nil {
+				return
+			}
+		case <-r.Context().Done():
+			return
+		case <-s.over:
+			return
+		case <-s.bridge.stopping:
+			return
+		case <-expiry:
+			return
+		}
+	}
+}

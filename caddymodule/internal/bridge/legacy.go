@@ -1,0 +1,207 @@
+package bridge
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) {
+	var refusal *answer.Refusal
+	switch m := call.Message; {
+	case r.Method == http.MethodGet:
+		refusal = b.follow(w, r, call, settings)
+	case r.Method == http.MethodDelete:
+		refusal = b.delete(w, call, settings)
+	case m.Kind == message.Request:
+		refusal = b.legacyCall(w, r, call, settings)
+	default:
+		refusal = b.legacyMessage(w, call, settings)
+	}
+	if refusal != nil {
+		RecordRefusal(settings.Audit, call, refusal)
+		refuse(w, call, refusal)
+	}
+}
+
+// delete ends a session at the client's wish.
+func (b *Bridge) delete(w http.ResponseWriter, call *admission.Call, settings *Settings) *answer.Refusal {
+	s, refusal := b.find(call.SessionID, call.Principal, settings)
+	if refusal != nil {
+		return refusal
+	}
+	s.end("the client ended the session")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// legacyMessage carries a notification, or the response to a request of the server.
+func (b *Bridge) legacyMessage(w http.ResponseWriter, call *admission.Call, settings *Settings) *answer.Refusal {
+	s, refusal := b.find(call.SessionID, call.Principal, settings)
+	if refusal != nil {
+		return refusal
+	}
+	var err error
+	switch m := call.Message; {
+	case m.Method == message.MethodCancelled:
+		s.cancel(m)
+	case m.Kind == message.Response && !s.answered(m):
+		settings.Logger.Debug("a client answered a request that is not open in its session")
+	default:
+		err = s.conn.Send(m, settings.stamp(call.Principal))
+	}
+	if err != nil {
+		return refusalOf(err)
+	}
+	s.touch()
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+	release, refusal := b.admit(call, settings)
+	if refusal != nil {
+		return refusal
+	}
+	defer release()
+	if call.Message.Method == message.MethodInitialize && call.SessionID == "" {
+		return b.initialize(w, r, call, settings)
+	}
+	s, refusal := b.find(call.SessionID, call.Principal, settings)
+	if refusal != nil {
+		return refusal
+	}
+	if call.Message.Method == message.MethodInitialize {
+		return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "The session is initialized already")
+	}
+	x := &exchange{outlive: true, prime: call.Version >= protocol.Version20251125}
+	return s.exchange(w, r, call, settings, x, settings.CallTimeout)
+}
+
+// admit counts a call against its user's limit.
+func (b *Bridge) admit(call *admission.Call, settings *Settings) (release func(), _ *answer.Refusal) {
+	key := user(call.Principal)
+	if !b.concurrent.Acquire(key, settings.MaxConcurrent) {
+		return nil, answer.New(http.StatusTooManyRequests, protocol.CodeInternal, "Too many calls are in flight: at most %d at once", settings.MaxConcurrent).RetryAfter(time.Second)
+	}
+	return func() { b.concurrent.Release(key) }, nil
+}
+
+// exchange carries one call of the session. With a refusal nothing was written.
+func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, timeout time.Duration) *answer.Refusal {
+	m := call.Message
+	in, refusal := s.begin(m)
+	if refusal != nil {
+		return refusal
+	}
+	sent, err := s.send(m, settings.stamp(call.Principal), in)
+	if err != nil {
+		s.finish(m, in, false)
+		return refusalOf(err)
+	}
+	x.bridge, x.call, x.stream = s.bridge, call, in.stream
+	last, err := x.run(w, r, time.Now().Add(timeout))
+	if err != nil {
+		sent.Cancel(nil, err.Error())
+	}
+	s.finish(m, in, x.began || x.gone)
+	s.bridge.record(settings.Audit, call, last, err, x.bytesOut)
+	if m.Method == message.MethodInitialize {
+		s.initialized(last, err)
+	}
+	return nil
+}
+
+// initialize starts a session and its child for a client that sends initialize.
+func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+	s, refusal := b.newSession(call, settings)
+	if refusal != nil {
+		return refusal
+	}
+	x := &exchange{sessionID: s.id, statusOf: func(e event) int {
+		if e.err != nil {
+			return http.StatusBadGateway
+		}
+		return http.StatusOK
+	}}
+	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout)
+	if refusal != nil {
+		s.end("the server takes no messages")
+		return answer.New(http.StatusBadGateway, protocol.CodeInternal, "The server behind the gateway failed to start")
+	}
+	return nil
+}
+
+func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session, *answer.Refusal) {
+	s := &session{
+		bridge: b, id: newSessionID(), owner: ownerOf(call.Principal), over: make(chan struct{}),
+		calls: map[string]*inCall{}, asked: map[string]bool{}, lastUsed: time.Now(),
+	}
+	s.standalone = &stream{id: standaloneID, lost: s.lost}
+	if !b.perUser.Acquire(s.owner.key(), settings.MaxSessions) {
+		return nil, answer.New(http.StatusTooManyRequests, protocol.CodeInternal, "Too many sessions are open: at most %d at once", settings.MaxSessions).RetryAfter(time.Minute)
+	}
+	refusal := b.launch(call, settings, func(launch Launch) (*backend.Conn, *answer.Refusal) {
+		s.digest = launch.Digest
+		s.conn = backend.New(backend.Config{
+			Process: launch.Process, Era: protocol.Legacy, Logger: settings.Logger,
+			Unclaimed: s.fromServer, Closed: s.closed,
+		})
+		s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
+		b.mu.Lock()
+		b.sessions[s.id] = s
+		b.mu.Unlock()
+		return s.conn, nil
+	})
+	if refusal != nil {
+		b.discard(s)
+		return nil, refusal
+	}
+	return s, nil
+}
+
+// discard forgets a session whose child was not started.
+func (b *Bridge) discard(s *session) {
+	s.mu.Lock()
+	s.ended = true
+	if s.idle != nil {
+		s.idle.Stop()
+	}
+	s.mu.Unlock()
+	b.mu.Lock()
+	delete(b.sessions, s.id)
+	b.mu.Unlock()
+	b.perUser.Release(s.owner.key())
+}
+
+// initialized ends the session again if the server did not take it.
+func (s *session) initialized(last event, err error) {
+	if err != nil || failed(last) {
+		s.end("initialize failed")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version, _ = last.msg.Result.String("protocolVersion")
+}
+
+func (s *session) touch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastUsed = time.Now()
+}
+
+// refusalOf is the answer when a message could not be handed to the child.
+func refusalOf(err error) *answer.Refusal {
+	if errors.Is(err, process.ErrQueueFull) {
+		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The server does not keep up with its input").RetryAfter(time.Second)
+	}
+	return answer.UnknownSession()
+}

@@ -1,0 +1,289 @@
+package bridge
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// maxStreams is how many GET streams a session may have open; the newest receives.
+const maxStreams = 4
+
+// standaloneID names the stream that belongs to no call.
+const standaloneID = "s"
+
+// session is a legacy session and the child it owns.
+type session struct {
+	bridge *Bridge
+	id     string
+	owner  owner
+	digest string // of the launch
+	conn   *backend.Conn
+	over   chan struct{} // closed at the end
+
+	mu         sync.Mutex
+	ended      bool
+	version    string             // negotiated; "" before the answer to initialize
+	calls      map[string]*inCall // in flight, by message.IDKey of the client's id
+	asked      map[string]bool    // requests of the server that wait for the client
+	standalone *stream
+	kept       []*stream // streams of calls that a client may come back to, oldest first
+	streams    int       // number of the next one
+	lastUsed   time.Time
+	idle       *time.Timer
+}
+
+// inCall is a call in flight. call is nil for the moment in which it is being sent.
+type inCall struct {
+	stream *stream
+	call   *backend.Call
+}
+
+// owner is whom a session belongs to: not the token, which is renewed, but issuer
+// and subject (MCP, Security Best Practices, Session Hijacking). The zero owner is
+// the anonymous one.
+type owner struct{ issuer, subject string }
+
+func ownerOf(p *oauth.Principal) owner {
+	if p == nil {
+		return owner{}
+	}
+	return owner{p.Issuer, p.Subject}
+}
+
+// newSessionID returns 128 random bits in visible ASCII.
+func newSessionID() string { return strings.ToLower(rand.Text()) }
+
+// find returns the session for a request that names it. One of another principal is
+// as unknown as one that never was.
+func (b *Bridge) find(id string, p *oauth.Principal, settings *Settings) (*session, *answer.Refusal) {
+	if id == "" {
+		return nil, answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "The header Mcp-Session-Id is missing: begin with initialize")
+	}
+	b.mu.Lock()
+	s := b.sessions[id]
+	b.mu.Unlock()
+	if s == nil || s.owner != ownerOf(p) {
+		return nil, answer.UnknownSession()
+	}
+	launch, err := settings.Launch(p)
+	if err != nil || launch.Digest != s.digest {
+		s.end("the server is now started in another way for this user")
+		return nil, answer.UnknownSession()
+	}
+	return s, nil
+}
+
+// end ends the session and its child. Calls in flight are told.
+func (s *session) end(reason string) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	s.idle.Stop()
+	s.mu.Unlock()
+
+	b := s.bridge
+	b.mu.Lock()
+	if b.sessions[s.id] == s {
+		delete(b.sessions, s.id)
+	}
+	b.mu.Unlock()
+	b.perUser.Release(s.owner.key())
+	close(s.over)
+	s.standalone.end()
+	s.conn.Close(reason)
+}
+
+func (o owner) key() string { return o.issuer + "\n" + o.subject }
+
+// send carries a call that was entered.
+func (s *session) send(m *message.Message, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
+	call, err := s.conn.Call(m, stamp, in.stream)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in.call = call
+	return call, err
+}
+
+// begin enters a call of the client. It is refused if one with the same id is in
+// flight.
+func (s *session) begin(m *message.Message) (*inCall, *answer.Refusal) {
+	key := message.IDKey(m.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return nil, answer.UnknownSession()
+	}
+	if s.calls[key] != nil {
+		return nil, answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "A request with the id %s is in flight in this session", m.ID)
+	}
+	s.streams++
+	in := &inCall{stream: &stream{id: fmt.Sprintf("c%d", s.streams), request: m.ID, lost: s.lost}}
+	s.calls[key] = in
+	return in, nil
+}
+
+// finish removes a call. Its stream is kept if events of it were written with ids,
+// or could not be written: the client may come back for them.
+func (s *session) finish(m *message.Message, in *inCall, resumable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.calls, message.IDKey(m.ID))
+	s.lastUsed = time.Now()
+	if !resumable || s.ended {
+		return
+	}
+	s.kept = append(s.kept, in.stream)
+	events, bytes := 0, 0
+	for i, kept := range slices.Backward(s.kept) {
+		e, n := kept.size()
+		if events, bytes = events+e, bytes+n; i < len(s.kept)-1 && (events > maxEvents || bytes > maxBytes) {
+			s.kept = slices.Clone(s.kept[i+1:])
+			return
+		}
+	}
+}
+
+// resume finds the stream that an event id is of, and the number of the event.
+func (s *session) resume(lastEventID string) (*stream, int64, bool) {
+	prefix, digits, ok := strings.Cut(lastEventID, "-")
+	var number int64
+	if _, err := fmt.Sscanf(digits, "%d", &number); !ok || err != nil || number < 0 || fmt.Sprint(number) != digits {
+		return nil, 0, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if prefix == standaloneID {
+		return s.standalone, number, true
+	}
+	for _, in := range s.calls {
+		if in.stream.id == prefix {
+			return in.stream, number, true
+		}
+	}
+	for _, kept := range s.kept {
+		if kept.id == prefix {
+			return kept, number, true
+		}
+	}
+	return nil, 0, false
+}
+
+// fromServer routes what the child says outside its answers. It runs on the child's
+// reading goroutine.
+func (s *session) fromServer(m *message.Message, frame []byte) {
+	s.mu.Lock()
+	switch {
+	case s.ended:
+		s.mu.Unlock()
+		return
+	case m.Kind == message.Request:
+		s.asked[message.IDKey(m.ID)] = true
+	case m.Method == message.MethodCancelled:
+		delete(s.asked, message.IDKey(m.Params.Get("requestId")))
+	}
+	target := s.target(m)
+	s.mu.Unlock()
+	target.push(event{frame: frame, msg: m})
+}
+
+// target is the one stream that a message goes to. Legacy messages do not say which
+// call they belong to: with one call in flight it is that one.
+func (s *session) target(m *message.Message) *stream {
+	listening := s.standalone.attached()
+	if len(s.calls) == 0 || listening && (len(s.calls) > 1 || strings.HasSuffix(m.Method, "/list_changed")) {
+		return s.standalone
+	}
+	var newest *stream
+	for _, in := range s.calls {
+		if in.stream.attached() && (newest == nil || len(in.stream.id) > len(newest.id) || len(in.stream.id) == len(newest.id) && in.stream.id > newest.id) {
+			newest = in.stream
+		}
+	}
+	if newest == nil {
+		return s.standalone
+	}
+	return newest
+}
+
+// lost answers a request of the server that no client will see.
+func (s *session) lost(e event) {
+	if e.msg == nil || e.msg.Kind != message.Request {
+		return
+	}
+	s.mu.Lock()
+	delete(s.asked, message.IDKey(e.msg.ID))
+	s.mu.Unlock()
+	refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client does not read its messages")
+	if m, err := message.Parse(refusal.Frame(e.msg.ID), 0); err == nil {
+		_ = s.conn.Send(m, nil) // if it can't be told, it is ending
+	}
+}
+
+// answered says whether a response of the client is to a request of this session's
+// server, which is then no longer open.
+func (s *session) answered(m *message.Message) bool {
+	key := message.IDKey(m.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.asked[key] {
+		return false
+	}
+	delete(s.asked, key)
+	return true
+}
+
+// cancel carries notifications/cancelled of the client for one of its own calls.
+func (s *session) cancel(m *message.Message) {
+	s.mu.Lock()
+	in := s.calls[message.IDKey(m.Params.Get("requestId"))]
+	var call *backend.Call
+	if in != nil {
+		call = in.call
+	}
+	s.mu.Unlock()
+	if call == nil {
+		return // it has ended, or never was
+	}
+	if call.Cancel(m, "") {
+		in.stream.push(event{last: true, err: errCanceled})
+	}
+}
+
+// reap ends the session once nothing has happened in it for the idle timeout. It is
+// called by a timer.
+func (s *session) reap() {
+	timeout := s.bridge.settings.Load().IdleTimeout
+	s.mu.Lock()
+	left := timeout - time.Since(s.lastUsed)
+	if len(s.calls) > 0 {
+		left = timeout
+	}
+	if left > 0 && !s.ended {
+		s.idle.Reset(left)
+	}
+	s.mu.Unlock()
+	if left <= 0 {
+		s.end("idle")
+	}
+}
+
+// closed is told when the child is gone.
+func (s *session) closed(err error) {
+	s.bridge.settings.Load().Logger.Debug("a session's server has ended", "error", err)
+	s.end("the server has ended")
+	s.bridge.exited()
+}

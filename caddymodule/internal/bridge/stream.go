@@ -1,0 +1,240 @@
+package bridge
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+)
+
+// What a stream keeps for clients that read slowly or come back.
+const (
+	maxEvents = 256
+	maxBytes  = 1 << 20
+)
+
+// event is one message on its way to the client.
+type event struct {
+	number int64
+	frame  []byte
+	msg    *message.Message // the child's own; nil if the gateway made it
+	last   bool
+	err    error // instead of frame: why there is no answer
+}
+
+// stream is what one HTTP stream has to say, in order. Whoever pushes never waits:
+// beyond its bounds a stream forgets what was written before, then notifications,
+// and only then requests, which are reported so that they can be answered.
+type stream struct {
+	id      string // prefix of the event ids; "" if events are not kept once written
+	request []byte // raw id of the call; nil if it belongs to none
+	lost    func(event)
+
+	mu      sync.Mutex
+	events  []event
+	written int // how many of events were written
+	bytes   int
+	next    int64
+	ended   bool
+	last    event
+	over    chan struct{} // made when somebody waits for the end
+	writers []*writer     // the newest receives
+}
+
+// writer is an HTTP response that is attached to a stream.
+type writer struct {
+	wake   chan struct{}
+	closed bool // too many came after it
+}
+
+// Deliver takes an event of a call: a stream is the sink of the call it belongs to.
+func (s *stream) Deliver(e backend.Event) {
+	s.push(event{frame: e.Frame, msg: e.Message, last: e.Last, err: e.Err})
+}
+
+func (s *stream) push(e event) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.next++
+	e.number = s.next
+	if e.frame == nil {
+		e.frame = faultFrame(e.err, s.request)
+	}
+	if e.last {
+		s.finish(e)
+	}
+	s.events = append(s.events, e)
+	s.bytes += len(e.frame)
+	lost := s.evict()
+	s.wakeNewest()
+	s.mu.Unlock()
+	if s.lost != nil {
+		for _, e := range lost {
+			s.lost(e)
+		}
+	}
+}
+
+// end says that nothing more will come.
+func (s *stream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.finish(event{last: true})
+	for _, w := range s.writers {
+		w.signal()
+	}
+}
+
+func (s *stream) finish(e event) {
+	s.ended, s.last = true, e
+	if s.over != nil {
+		close(s.over)
+		s.over = nil
+	}
+}
+
+// finished is closed once the stream has ended.
+func (s *stream) finished() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return closed
+	}
+	if s.over == nil {
+		s.over = make(chan struct{})
+	}
+	return s.over
+}
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// final is the event that ended the stream.
+func (s *stream) final() event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// evict keeps the bounds and returns what no client has seen. The newest event
+// always stays.
+func (s *stream) evict() (lost []event) {
+	for len(s.events) > 1 && (len(s.events) > maxEvents || s.bytes > maxBytes) {
+		i := 0
+		if s.written == 0 {
+			i = max(0, slices.IndexFunc(s.events[:len(s.events)-1], func(e event) bool {
+				return e.msg != nil && e.msg.Kind == message.Notification
+			}))
+		}
+		if i < s.written {
+			s.written--
+		} else {
+			lost = append(lost, s.events[i])
+		}
+		s.bytes -= len(s.events[i].frame)
+		s.events = slices.Delete(s.events, i, i+1)
+	}
+	return lost
+}
+
+func (s *stream) wakeNewest() {
+	if n := len(s.writers); n > 0 {
+		s.writers[n-1].signal()
+	}
+}
+
+func (w *writer) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// attach makes a writer the one that receives. Of more than limit, the oldest is
+// let go.
+func (s *stream) attach(limit int) *writer {
+	w := &writer{wake: make(chan struct{}, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writers = append(s.writers, w)
+	if len(s.writers) > limit {
+		s.writers[0].closed = true
+		s.writers[0].signal()
+		s.writers = s.writers[1:]
+	}
+	w.signal()
+	return w
+}
+
+func (s *stream) detach(w *writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writers = slices.DeleteFunc(s.writers, func(other *writer) bool { return other == w })
+	s.wakeNewest()
+}
+
+// attached says whether somebody reads.
+func (s *stream) attached() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.writers) > 0
+}
+
+// replay goes back to the event after the one with that number, as far as it is kept.
+func (s *stream) replay(number int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := 0
+	for i < len(s.events) && s.events[i].number <= number {
+		i++
+	}
+	s.written = i
+}
+
+// take returns what the writer is to write now, and whether nothing more will come for
+// it: the stream has ended, or another writer has taken its place.
+func (s *stream) take(w *writer) (events []event, done bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.closed {
+		return nil, true
+	}
+	if len(s.writers) == 0 || s.writers[len(s.writers)-1] != w {
+		return nil, s.ended
+	}
+	events = slices.Clone(s.events[s.written:])
+	s.written = len(s.events)
+	if s.id == "" {
+		s.events, s.written, s.bytes = s.events[:0], 0, 0
+	}
+	return events, s.ended
+}
+
+// rewind gives back what could not be written, from the event with that number on.
+func (s *stream) rewind(number int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := 0
+	for i < len(s.events) && s.events[i].number < number {
+		i++
+	}
+	s.written = min(s.written, i)
+	s.wakeNewest()
+}
+
+// size is what the stream holds, in events and bytes.
+func (s *stream) size() (events, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.events), s.bytes
+}

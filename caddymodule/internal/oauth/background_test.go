@@ -1,0 +1,208 @@
+package oauth
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const bubbleIssuer = "https://auth.example.com"
+
+// bubble is an issuer without sockets, so that a test's clock can run ahead.
+type bubble struct {
+	mu           sync.Mutex
+	keys         []map[string]any
+	err          error // of the key set
+	metadataErr  error
+	hang         bool
+	keyFetches   int
+	metadataGets int
+}
+
+func (b *bubble) RoundTrip(r *http.Request) (*http.Response, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hang {
+		b.mu.Unlock()
+		<-r.Context().Done()
+		b.mu.Lock()
+		return nil, r.Context().Err()
+	}
+	var document any = map[string]any{"keys": b.keys}
+	err := b.err
+	if r.URL.Path == "/keys" {
+		b.keyFetches++
+	} else {
+		b.metadataGets++
+		err = b.metadataErr
+		document = map[string]any{"issuer": bubbleIssuer, "jwks_uri": bubbleIssuer + "/keys"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	body := string(must(json.Marshal(document)))
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+func (b *bubble) change(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+}
+
+func (b *bubble) fetches() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.keyFetches
+}
+
+func (b *bubble) verifier(t *testing.T) *Verifier {
+	t.Helper()
+	v, err := NewVerifier(Config{
+		Issuers: []string{bubbleIssuer}, Resource: testResource,
+		Transport: b, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func bubbleToken(kid string) string {
+	return mint(jwt.SigningMethodEdDSA, edKey(), kid, jwt.MapClaims{
+		"iss": bubbleIssuer, "sub": "alice", "aud": testResource, "exp": time.Now().Add(24 * time.Hour).Unix(),
+	}, nil)
+}
+
+// In a bubble every goroutine must have ended when the test does.
+func TestKeysAreRefreshedInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{keys: []map[string]any{jwk("a", edKey(), nil)}}
+		v := b.verifier(t)
+		defer v.Close()
+		token := bubbleToken("a")
+		accepted(t, v, token)
+
+		b.change(func() { b.keys = []map[string]any{jwk("b", edKey(), nil)} })
+		time.Sleep(refreshInterval - time.Second)
+		accepted(t, v, token)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := b.fetches(); n != 2 {
+			t.Fatalf("%d fetches after one interval, want 2", n)
+		}
+		before := b.fetches()
+		accepted(t, v, bubbleToken("b"))
+		if b.fetches() != before {
+			t.Error("the new key was not there already")
+		}
+		refusalOf(t, v, token, 401, "kid")
+	})
+}
+
+func TestFailedRefreshIsTriedAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{keys: []map[string]any{jwk("a", edKey(), nil)}}
+		v := b.verifier(t)
+		defer v.Close()
+		accepted(t, v, bubbleToken("a"))
+
+		b.change(func() { b.err = errors.New("connection refused") })
+		time.Sleep(refreshInterval + 3*retryInterval + time.Second)
+		synctest.Wait()
+		if n := b.fetches(); n != 5 {
+			t.Errorf("%d fetches, want the first, the refresh and three more", n)
+		}
+		accepted(t, v, bubbleToken("a")) // the keys at hand still serve
+
+		b.change(func() { b.err = nil })
+		time.Sleep(retryInterval)
+		synctest.Wait()
+		before := b.fetches()
+		time.Sleep(keepKeys) // refreshed again and again, they stay good
+		accepted(t, v, bubbleToken("a"))
+		if n := b.fetches() - before; n != int(keepKeys/refreshInterval) {
+			t.Errorf("%d fetches in %v", n, keepKeys)
+		}
+	})
+}
+
+// A request that failed a moment ago must not stop the refresh, now or for good.
+func TestFailedRequestDoesNotStopTheRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{keys: []map[string]any{jwk("a", edKey(), nil)}}
+		v := b.verifier(t)
+		defer v.Close()
+		accepted(t, v, bubbleToken("a"))
+
+		time.Sleep(refreshInterval - firstBackoff/2)
+		b.change(func() { b.err = errors.New("connection refused") })
+		refusalOf(t, v, bubbleToken("unknown"), 503, "keys of the issuer")
+		time.Sleep(firstBackoff)
+		b.change(func() { b.err = nil })
+		time.Sleep(2 * keepKeys)
+		accepted(t, v, bubbleToken("a"))
+		if n := b.fetches(); n < 8 {
+			t.Errorf("%d fetches in two hours; the refresh has stopped", n)
+		}
+	})
+}
+
+func TestKeysAreFoundWhereTheyWereWhileMetadataIsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{keys: []map[string]any{jwk("a", edKey(), nil)}}
+		v := b.verifier(t)
+		defer v.Close()
+		accepted(t, v, bubbleToken("a"))
+		b.change(func() { b.metadataErr = errors.New("connection refused") })
+		time.Sleep(2 * keepKeys)
+		accepted(t, v, bubbleToken("a"))
+	})
+}
+
+func TestHungIssuerIsGivenUpInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{hang: true}
+		v := b.verifier(t)
+		defer v.Close()
+		start := time.Now()
+		refusalOf(t, v, bubbleToken("a"), 503, "keys of the issuer")
+		if took := time.Since(start); took != fetchTimeout {
+			t.Errorf("took %v, want %v", took, fetchTimeout)
+		}
+	})
+}
+
+func TestCachedTokenEndsWithItsExp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{keys: []map[string]any{jwk("a", edKey(), nil)}}
+		v := b.verifier(t)
+		defer v.Close()
+		token := mint(jwt.SigningMethodEdDSA, edKey(), "a", jwt.MapClaims{
+			"iss": bubbleIssuer, "sub": "alice", "aud": testResource, "exp": time.Now().Add(time.Minute).Unix(),
+		}, nil)
+		first := accepted(t, v, token)
+		time.Sleep(time.Minute - time.Nanosecond)
+		if accepted(t, v, token) != first {
+			t.Error("not from the cache")
+		}
+		time.Sleep(time.Nanosecond)
+		if accepted(t, v, token) == first {
+			t.Error("from the cache at exp; within the skew the token is verified each time")
+		}
+		if n := v.cache.len(); n != 0 {
+			t.Errorf("%d tokens cached past exp", n)
+		}
+		time.Sleep(DefaultClockSkew)
+		refusalOf(t, v, token, 401, "exp")
+	})
+}

@@ -1,0 +1,70 @@
+package oauth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// Metadata is the protected resource metadata document of RFC 9728 section 2.
+type Metadata struct {
+	// Resource is the canonical resource URI; clients check that it is the one
+	// they asked about (section 3.3).
+	Resource string `json:"resource"`
+	// AuthorizationServers are the issuers a client may choose from. MCP requires
+	// at least one.
+	AuthorizationServers []string `json:"authorization_servers"`
+	// ScopesSupported is the least that a client should ask for.
+	ScopesSupported []string `json:"scopes_supported,omitempty"`
+	// BearerMethodsSupported says how a token is sent; nil stands for the header,
+	// the only way MCP has.
+	BearerMethodsSupported []string `json:"bearer_methods_supported,omitempty"`
+	// ResourceName is shown to people.
+	ResourceName string `json:"resource_name,omitempty"`
+	// ResourceDocumentation is the URL of a page for developers.
+	ResourceDocumentation string `json:"resource_documentation,omitempty"`
+}
+
+// MetadataHandler serves the document to anyone: it is public, any web page may
+// read it, and caches may keep it for five minutes. Methods other than GET, HEAD
+// and OPTIONS are answered 405.
+func MetadataHandler(m Metadata) http.Handler {
+	if m.BearerMethodsSupported == nil {
+		m.BearerMethodsSupported = []string{"header"}
+	}
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(m); err != nil {
+		panic(err) // strings always marshal
+	}
+	sum := sha256.Sum256(body.Bytes())
+	etag := `"` + hex.EncodeToString(sum[:16]) + `"`
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*")
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+			h.Set("Content-Type", "application/json")
+			h.Set("Cache-Control", "public, max-age=300")
+			h.Set("ETag", etag)
+			h.Set("X-Content-Type-Options", "nosniff")
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body.Bytes()))
+		case http.MethodOptions:
+			// Clients in browsers send MCP-Protocol-Version along, which needs leave.
+			// The wildcard does not cover Authorization (Fetch section 3.3.5).
+			h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+			h.Set("Access-Control-Allow-Headers", "*, Authorization, MCP-Protocol-Version")
+			h.Set("Access-Control-Max-Age", "86400")
+			h.Set("Allow", "GET, HEAD, OPTIONS")
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			h.Set("Allow", "GET, HEAD, OPTIONS")
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		}
+	})
+}

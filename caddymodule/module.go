@@ -1,0 +1,27 @@
+// Package caddymodule puts Snapgate into Caddy: OAuth in front of any stdio MCP server.
+//
+// It registers two HTTP handlers and the Caddyfile directive that joins them:
+//
+//   - http.handlers.mcp_oauth ([OAuth]) answers who sends a request and whether it may
+//     be made. It serves the protected resource metadata, verifies the token, reads
+//     the message once and checks scopes.
+//   - http.handlers.mcp_stdio ([Stdio]) carries it: sessions, processes, identity.
+//   - mcp is the directive; see [parseMCP] for its syntax.
+//
+// The package only adapts. What it adapts stands in internal/ and knows nothing of
+// Caddy.
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+	caddy.RegisterModule(new(OAuth))
+	caddy.RegisterModule(new(Stdio))
+	httpcaddyfile.RegisterDirective("mcp", parseMCP)
+	// After encode, so that what must deny stands in a route before it.
+	httpcaddyfile.RegisterDirectiveOrder("mcp", httpcaddyfile.After, "encode")
+}

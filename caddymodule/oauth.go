@@ -1,0 +1,379 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/audit"
+	"github.com/snapgate/snapgate/caddymodule/internal/bridge"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+	"github.com/snapgate/snapgate/caddymodule/internal/policy"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// OAuth makes what stands behind it an OAuth 2.1 protected resource, as the Model
+// Context Protocol asks of HTTP servers: it serves the protected resource metadata (RFC
+// 9728), verifies the access token, reads the one message in the body, and checks that
+// the token's scopes allow it. What stands behind sees the verified user in placeholders
+// and never the token.
+type OAuth struct {
+	// The issuers whose tokens are accepted: https URLs, exactly as in the token's iss
+	// claim. Loopback hosts may use http. Required.
+	Issuers []string `json:"issuers,omitempty"`
+
+	// The canonical URI of the protected resource: the address that clients use. Default:
+	// the one host and path that lead here.
+	Resource string `json:"resource,omitempty"`
+
+	// Values of the aud claim of which a token must have one. Default: the resource.
+	Audience []string `json:"audience,omitempty"`
+
+	// Where the key set is. Only with one issuer. Default: what its metadata says.
+	JWKS string `json:"jwks,omitempty"`
+
+	// Accepted signature algorithms. Default: RS, PS and ES with 256 to 512, EdDSA.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// The claim that names the user. Default: sub.
+	Subject string `json:"subject,omitempty"`
+
+	// The claims that grant scopes. Default: scope and scp.
+	ScopeClaims []string `json:"scope_claims,omitempty"`
+
+	// How far the clocks of the issuer and of this machine may differ, up to 5m. A
+	// negative value means not at all. Default: 30s.
+	ClockSkew caddy.Duration `json:"clock_skew,omitempty"`
+
+	// What scopes requests need. Default: none.
+	Scopes *Scopes `json:"scopes,omitempty"`
+
+	// Origins that web pages may call from, beside the resource's own.
+	Origins []string `json:"origins,omitempty"`
+
+	// The largest request body in bytes. Default: 4 MiB.
+	MaxBody int64 `json:"max_body,omitempty"`
+
+	// Whether calls that are refused are left out of the audit log.
+	AuditOff bool `json:"audit_off,omitempty"`
+
+	logger *slog.Logger
+	audit  *audit.Log
+	policy *policy.Policy
+	keeper *gatekeeper
+
+	mu       sync.Mutex // start and Cleanup
+	poolKey  string     // set while a verifier is held
+	verifier *oauth.Verifier
+	gate     *admission.Gate
+	metadata http.Handler
+	served   metadataPaths
+	address  string // of the metadata
+}
+
+// Scopes says what scopes requests need.
+type Scopes struct {
+	// Needed by every request.
+	Base []string `json:"base,omitempty"`
+	// Rules on tools and methods. An exact name beats globs, else the first one wins.
+	Rules []ScopeRule `json:"rules,omitempty"`
+}
+
+// ScopeRule is what a tool or a method needs.
+type ScopeRule struct {
+	// "tool" or "method".
+	Kind string `json:"kind,omitempty"`
+	// A name, or a glob in which * stands for any characters.
+	Pattern string `json:"pattern,omitempty"`
+	// The scopes that it needs beside the base ones.
+	Scopes []string `json:"scopes,omitempty"`
+	// Nobody may use it.
+	Deny bool `json:"deny,omitempty"`
+}
+
+// metadataPaths are the paths at which this handler serves its metadata.
+type metadataPaths struct {
+	inserted string // with the resource's path
+	root     bool   // without it, too
+}
+
+// CaddyModule returns the Caddy module information.
+func (*OAuth) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.mcp_oauth", New: func() caddy.Module { return new(OAuth) }}
+}
+
+// Provision checks the configuration. Nothing is fetched.
+func (o *OAuth) Provision(ctx caddy.Context) error {
+	o.logger = ctx.Slogger()
+	o.keeper = newGatekeeper()
+	if !o.AuditOff {
+		o.audit = newAuditLog(ctx)
+	}
+	if err := o.expand(); err != nil {
+		return err
+	}
+	if o.MaxBody < 0 {
+		return fmt.Errorf("max_body: %d is negative", o.MaxBody)
+	}
+	cfg := policy.Config{}
+	if o.Scopes != nil {
+		cfg.Base = o.Scopes.Base
+		for _, rule := range o.Scopes.Rules {
+			cfg.Rules = append(cfg.Rules, policy.Rule(rule))
+		}
+	}
+	var err error
+	if o.policy, err = policy.New(cfg); err != nil {
+		return fmt.Errorf("scopes: %w", err)
+	}
+	// The resource may be known only at the start: any stands in for it to check the rest.
+	trial := o.config()
+	if trial.Resource == "" {
+		trial.Resource = "https://unknown.invalid/mcp"
+	}
+	verifier, err := oauth.NewVerifier(trial)
+	if err != nil {
+		return err
+	}
+	verifier.Close()
+	if _, err := admission.New(admission.Settings{Origins: o.Origins}); err != nil {
+		return err
+	}
+	return register(ctx, o)
+}
+
+// expand fills in global placeholders, such as {env.ISSUER}.
+func (o *OAuth) expand() error {
+	repl := caddy.NewReplacer()
+	var err error
+	expand := func(s *string) {
+		if err == nil {
+			*s, err = repl.ReplaceOrErr(*s, true, true)
+		}
+	}
+	for _, list := range [][]string{o.Issuers, o.Audience, o.Origins} {
+		for i := range list {
+			expand(&list[i])
+		}
+	}
+	for _, s := range []*string{&o.Resource, &o.JWKS} {
+		if *s != "" {
+			expand(s)
+		}
+	}
+	if err == nil && o.Resource != "" {
+		o.Resource, err = oauth.CanonicalResource(o.Resource)
+	}
+	return err
+}
+
+func (o *OAuth) config() oauth.Config {
+	return oauth.Config{
+		Issuers: o.Issuers, Resource: o.Resource, Audience: o.Audience, JWKS: o.JWKS, Algorithms: o.Algorithms,
+		Subject: o.Subject, ScopeClaims: o.ScopeClaims, ClockSkew: time.Duration(o.ClockSkew), Logger: o.logger,
+	}
+}
+
+// start finds the resource, takes a verifier and looks whether the metadata can be
+// reached.
+func (o *OAuth) start(trails []trail) {
+	err := o.begin(trails)
+	if err != nil {
+		o.logger.Error("this handler cannot serve", "error", err)
+	}
+	o.keeper.open(err)
+}
+
+func (o *OAuth) begin(trails []trail) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.Resource == "" {
+		resource, err := deriveResource(trails)
+		if err != nil {
+			return err
+		}
+		o.Resource = resource
+	}
+	o.address = oauth.MetadataURL(o.Resource)
+	gate, err := admission.New(admission.Settings{
+		Resource: o.Resource, Origins: o.Origins, MaxBody: o.MaxBody,
+		Authenticate: o.authenticate, Authorize: o.authorize,
+	})
+	if err != nil {
+		return err
+	}
+	o.gate = gate
+	o.metadata = oauth.MetadataHandler(oauth.Metadata{
+		Resource: o.Resource, AuthorizationServers: o.Issuers, ScopesSupported: o.policy.ScopesSupported(),
+	})
+	cfg := o.config()
+	key := cfg.Digest()
+	value, _, err := verifiers.LoadOrNew(key, func() (caddy.Destructor, error) {
+		v, err := oauth.NewVerifier(cfg)
+		return pooledVerifier{v}, err
+	})
+	if err != nil {
+		return err
+	}
+	o.poolKey, o.verifier = key, value.(pooledVerifier).Verifier
+	o.served = metadataPaths{inserted: oauth.MetadataPath(o.Resource), root: aloneOnHost(trails)}
+	o.selfCheck(trails)
+	return nil
+}
+
+// selfCheck says plainly what clients will not find.
+func (o *OAuth) selfCheck(trails []trail) {
+	if len(trails) == 0 {
+		o.logger.Warn("no route is seen that leads here; if the metadata is not reachable, clients cannot log in", "metadata", o.address)
+		return
+	}
+	if ok, blocked := reaches(trails, o, o.address); !ok {
+		o.logger.Warn("the protected resource metadata cannot be reached, so clients cannot log in: let requests for its path come to the same handler, outside of any handle, handle_path or matcher that leaves it out",
+			"metadata", o.address, "instead", blocked, "path", o.served.inserted)
+		return
+	}
+	o.logger.Info("protecting", "resource", o.Resource, "metadata", o.address, "issuers", o.Issuers)
+}
+
+// aloneOnHost says whether no other mcp_oauth answers on the hosts of this one, so that
+// the root form of the metadata can only mean this resource.
+func aloneOnHost(trails []trail) bool {
+	for _, t := range trails {
+		hosts := t.hosts
+		if hosts == nil {
+			hosts = []string{""}
+		}
+		for _, host := range hosts {
+			if len(protectedOn(t.server, host)) > 1 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (o *OAuth) stopping() {}
+
+// Cleanup gives the verifier back, if it was taken: Cleanup also runs after a failed
+// Provision.
+func (o *OAuth) Cleanup() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.poolKey == "" {
+		return nil
+	}
+	_, err := verifiers.Delete(o.poolKey)
+	o.poolKey = ""
+	return err
+}
+
+// ServeHTTP admits the request, or answers it.
+func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := o.keeper.wait(r.Context()); err != nil {
+		unready().Write(w, nil)
+		return nil
+	}
+	if path := r.URL.Path; strings.HasPrefix(path, metadataRoot) {
+		if path == o.served.inserted || path == metadataRoot && o.served.root {
+			o.metadata.ServeHTTP(w, r)
+			return nil
+		}
+		return next.ServeHTTP(w, r)
+	}
+	call, refusal := o.gate.Admit(w, r)
+	if call == nil {
+		return nil
+	}
+	call.RequestID = requestID(r)
+	handed := handOver(r, call, refusal == nil)
+	if refusal != nil {
+		o.refuse(w, r, call, refusal)
+		return nil
+	}
+	return next.ServeHTTP(w, handed)
+}
+
+// refuse answers, and logs once why.
+func (o *OAuth) refuse(w http.ResponseWriter, r *http.Request, call *admission.Call, refusal *answer.Refusal) {
+	attrs := []any{"request_id", call.RequestID, "status", refusal.Status, "reason", refusal.Error(), "method", call.Method()}
+	if p := call.Principal; p != nil {
+		attrs = append(attrs, "user", p.User, "client", p.ClientID)
+	}
+	o.logger.Info("refused", attrs...)
+	bridge.RecordRefusal(o.audit, call, refusal)
+	var id []byte
+	if call.Message != nil {
+		id = call.Message.ID
+	}
+	refusal.Write(w, id)
+}
+
+func unready() *answer.Refusal {
+	return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "This endpoint is not configured: the gateway's log says why").With("Retry-After", "30")
+}
+
+// authenticate verifies the token of a request.
+func (o *OAuth) authenticate(r *http.Request) (*oauth.Principal, *answer.Refusal) {
+	token, err := oauth.TokenFromRequest(r)
+	if err != nil {
+		return nil, o.challenge(err)
+	}
+	p, err := o.verifier.Verify(r.Context(), token)
+	if err != nil {
+		return nil, o.challenge(err)
+	}
+	return p, nil
+}
+
+// authorize checks the scopes of a call.
+func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
+	decision := o.policy.Decide(policy.Request{Method: call.Method(), Tool: call.Tool()}, call.Principal.Scopes)
+	call.Rule = decision.Rule
+	switch {
+	case decision.Allowed:
+		return nil
+	case decision.Denied:
+		refusal := answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden")
+		refusal.Reason = "refused by the rule: " + decision.Rule
+		return refusal
+	}
+	return o.challenge(&oauth.Error{
+		Status: http.StatusForbidden, Code: oauth.CodeInsufficientScope, Scope: decision.Needed,
+		Description: "The token lacks a scope that this request needs",
+		Reason:      fmt.Sprintf("the token lacks the scope %s (rule: %s)", strings.Join(decision.Missing, " "), decision.Rule),
+	})
+}
+
+// challenge turns an error of the verifier into an answer.
+func (o *OAuth) challenge(err error) *answer.Refusal {
+	var fault *oauth.Error
+	if !errors.As(err, &fault) {
+		fault = &oauth.Error{Status: http.StatusServiceUnavailable, Reason: err.Error()}
+	}
+	text := fault.Description
+	if text == "" {
+		text = http.StatusText(fault.Status)
+	}
+	refusal := answer.New(fault.Status, protocol.CodeInvalidRequest, "%s", text)
+	refusal.Reason = fault.Error()
+	refusal.Header = http.Header{}
+	fault.WriteChallenge(refusal.Header, o.address, o.policy.ScopesSupported())
+	return refusal
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*OAuth)(nil)
+	_ caddy.CleanerUpper          = (*OAuth)(nil)
+	_ caddyhttp.MiddlewareHandler = (*OAuth)(nil)
+	_ starter                     = (*OAuth)(nil)
+)

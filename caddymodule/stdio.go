@@ -1,0 +1,355 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/bridge"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// Stdio carries MCP over Streamable HTTP to a server that speaks it on standard input and
+// output, for clients of the protocol versions 2025-03-26 to 2026-07-28. It owns the
+// sessions and the processes, and tells the server on every message who the verified user
+// is.
+//
+// It serves requests that an mcp_oauth handler before it has let through, and no others
+// unless anonymous is written.
+type Stdio struct {
+	// The command and its arguments. No shell is involved. Required.
+	Command []string `json:"command,omitempty"`
+
+	// Environment variables of the process. Beside these and pass_env it gets PATH, HOME,
+	// LANG, TZ, the proxy and CA variables, and a TMPDIR of its own.
+	Env map[string]string `json:"env,omitempty"`
+
+	// Names of variables that the process gets from Caddy's own environment.
+	PassEnv []string `json:"pass_env,omitempty"`
+
+	// The working folder of the process. Default: its own temporary folder.
+	Dir string `json:"dir,omitempty"`
+
+	// Who shares a process: "session", each session of a client has one of its own (and
+	// each user one for all clients without sessions, those of 2026-07-28). Default:
+	// session.
+	Per string `json:"per,omitempty"`
+
+	// How many processes may run at once. Default: 256.
+	MaxProcesses int `json:"max_processes,omitempty"`
+
+	// How long a process may be unused before it is ended. Default: 10m.
+	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+
+	// How long a process may take to its first answer. Default: 30s.
+	StartTimeout caddy.Duration `json:"start_timeout,omitempty"`
+
+	// How long each step of ending a process may take: end of input, SIGTERM, SIGKILL.
+	// Default: 5s.
+	StopTimeout caddy.Duration `json:"stop_timeout,omitempty"`
+
+	// How the process learns who the user is. Default: both ways.
+	Identity *Identity `json:"identity,omitempty"`
+
+	// Whether requests that no mcp_oauth let through are served: "loopback", on loopback
+	// listeners only, or "public". Default: never.
+	Anonymous string `json:"anonymous,omitempty"`
+
+	// Origins that web pages may call from, with anonymous; otherwise mcp_oauth decides.
+	Origins []string `json:"origins,omitempty"`
+
+	// The canonical URI under which clients reach this server: the same as in mcp_oauth.
+	// Default: the one host and path that lead here.
+	Resource string `json:"resource,omitempty"`
+
+	// What one user may use at once.
+	Limits *Limits `json:"limits,omitempty"`
+
+	// Whether no audit record is written.
+	AuditOff bool `json:"audit_off,omitempty"`
+
+	logger    *slog.Logger
+	keeper    *gatekeeper
+	templates launchTemplates
+	settings  *bridge.Settings
+
+	mu      sync.Mutex // start and Cleanup
+	poolKey string     // set while a bridge is held
+	bridge  *bridge.Bridge
+	gate    *admission.Gate // for anonymous requests
+	exposed bool            // anonymous, and listening beyond this machine without leave
+}
+
+// Identity says how a process learns who the verified user is.
+type Identity struct {
+	// "meta" in the _meta of each message, "env" in its environment, "both" or "off".
+	Mode string `json:"mode,omitempty"`
+	// Further claims of the token in _meta. Default: none.
+	Claims []string `json:"claims,omitempty"`
+}
+
+// Limits are what one user may use at once.
+type Limits struct {
+	// Calls in flight. Default: 32.
+	Concurrent int `json:"concurrent,omitempty"`
+	// Sessions. Default: 16.
+	Sessions int `json:"sessions,omitempty"`
+	// The largest request body in bytes, with anonymous; otherwise mcp_oauth decides.
+	// Default: 4 MiB.
+	Body int64 `json:"body,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Stdio) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.mcp_stdio", New: func() caddy.Module { return new(Stdio) }}
+}
+
+// Provision checks the configuration. Nothing is started.
+func (s *Stdio) Provision(ctx caddy.Context) error {
+	s.logger = ctx.Slogger()
+	s.keeper = newGatekeeper()
+	if err := s.check(); err != nil {
+		return err
+	}
+	var err error
+	if s.templates, err = s.parse(); err != nil {
+		return err
+	}
+	if s.Resource != "" {
+		resource, err := caddy.NewReplacer().ReplaceOrErr(s.Resource, true, true)
+		if err != nil {
+			return err
+		}
+		if s.Resource, err = oauth.CanonicalResource(resource); err != nil {
+			return err
+		}
+	}
+	settings := bridge.Settings{
+		Launch:       s.templates.launch,
+		MaxProcesses: s.MaxProcesses,
+		IdleTimeout:  time.Duration(s.IdleTimeout),
+		StartTimeout: time.Duration(s.StartTimeout),
+		StopTimeout:  time.Duration(s.StopTimeout),
+		StampMeta:    s.mode() == "both" || s.mode() == "meta",
+		Logger:       s.logger,
+	}
+	if s.Identity != nil {
+		settings.StampClaims = s.Identity.Claims
+	}
+	if s.Limits != nil {
+		settings.MaxConcurrent, settings.MaxSessions = s.Limits.Concurrent, s.Limits.Sessions
+	}
+	if !s.AuditOff {
+		settings.Audit = newAuditLog(ctx)
+	}
+	s.settings = settings.Prepared()
+	return register(ctx, s)
+}
+
+// check refuses values out of range, and says what would be right.
+func (s *Stdio) check() error {
+	if len(s.Command) == 0 || s.Command[0] == "" {
+		return errors.New("no command: write the stdio server to run, such as \"stdio snapshotd\"")
+	}
+	if s.Per != "" && s.Per != "session" {
+		return fmt.Errorf("per %q: this version has: session", s.Per)
+	}
+	if modes := []string{"meta", "env", "both", "off"}; !slices.Contains(modes, s.mode()) {
+		return fmt.Errorf("identity %q: use one of meta, env, both, off", s.mode())
+	}
+	if s.Anonymous != "" && s.Anonymous != anonymousLoopback && s.Anonymous != anonymousPublic {
+		return fmt.Errorf("anonymous %q: use %s or %s", s.Anonymous, anonymousLoopback, anonymousPublic)
+	}
+	for name, d := range map[string]caddy.Duration{"idle_timeout": s.IdleTimeout, "start_timeout": s.StartTimeout, "stop_timeout": s.StopTimeout} {
+		if d < 0 {
+			return fmt.Errorf("%s: %v is negative", name, time.Duration(d))
+		}
+	}
+	limits := Limits{}
+	if s.Limits != nil {
+		limits = *s.Limits
+	}
+	for name, n := range map[string]int64{
+		"max_processes": int64(s.MaxProcesses), "limits concurrent": int64(limits.Concurrent),
+		"limits sessions": int64(limits.Sessions), "limits body": limits.Body,
+	} {
+		if n < 0 {
+			return fmt.Errorf("%s: %d is negative", name, n)
+		}
+	}
+	_, err := admission.New(admission.Settings{Origins: s.Origins})
+	return err
+}
+
+const (
+	anonymousLoopback = "loopback"
+	anonymousPublic   = "public"
+)
+
+func (s *Stdio) mode() string {
+	if s.Identity == nil || s.Identity.Mode == "" {
+		return "both"
+	}
+	return s.Identity.Mode
+}
+
+// start finds the resource and takes the bridge that belongs to it and to the child.
+func (s *Stdio) start(trails []trail) {
+	err := s.begin(trails)
+	if err != nil {
+		s.logger.Error("this handler cannot serve", "error", err)
+	}
+	s.keeper.open(err)
+}
+
+func (s *Stdio) begin(trails []trail) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Resource == "" {
+		resource, err := deriveResource(trails)
+		if err != nil && s.Anonymous == "" {
+			return err
+		}
+		s.Resource = resource // "" does for anonymous: nobody is told a resource
+	}
+	settings := admission.Settings{Resource: s.Resource, Origins: s.Origins}
+	if s.Limits != nil {
+		settings.MaxBody = s.Limits.Body
+	}
+	gate, err := admission.New(settings)
+	if err != nil {
+		return err
+	}
+	s.gate = gate
+	if s.Anonymous == anonymousLoopback && slices.ContainsFunc(trails, func(t trail) bool { return !t.loopback() }) {
+		s.exposed = true
+		s.logger.Error("anonymous is for loopback listeners: requests from elsewhere are refused; write \"bind 127.0.0.1 ::1\" in the site, or \"anonymous public\" to serve everyone")
+	}
+	key := s.childKey()
+	value, _, err := bridges.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return &pooledBridge{bridge.New(), s.settings.StopTimeout}, nil
+	})
+	if err != nil {
+		return err
+	}
+	s.poolKey, s.bridge = key, value.(*pooledBridge).Bridge
+	return nil
+}
+
+// childKey names the resource and all that makes the child what it is. Whatever else a
+// reload changes, sessions with the same key go on.
+func (s *Stdio) childKey() string {
+	parts, err := json.Marshal([]any{s.Resource, s.Command, s.Env, s.PassEnv, s.Dir, s.Per, s.mode() == "both" || s.mode() == "env", s.Anonymous != ""})
+	if err != nil {
+		panic(err) // strings and booleans always marshal
+	}
+	sum := sha256.Sum256(parts)
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *Stdio) stopping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bridge != nil {
+		s.bridge.Shutdown()
+	}
+}
+
+// Cleanup gives the bridge back, if it was taken: Cleanup also runs after a failed
+// Provision.
+func (s *Stdio) Cleanup() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poolKey == "" {
+		return nil
+	}
+	_, err := bridges.Delete(s.poolKey)
+	s.poolKey = ""
+	return err
+}
+
+// ServeHTTP carries what mcp_oauth has admitted.
+func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if err := s.keeper.wait(r.Context()); err != nil {
+		unready().Write(w, nil)
+		return nil
+	}
+	call := admitted(r)
+	switch {
+	case call == nil && s.Anonymous != "":
+		call = s.admitAnonymous(w, r)
+		if call == nil {
+			return nil
+		}
+	case call == nil:
+		s.logger.Error("a request came that no mcp_oauth has let through: put mcp_oauth before mcp_stdio in every route that leads here")
+		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden").Write(w, nil)
+		return nil
+	case call.Resource != s.Resource || call.Principal == nil:
+		s.logger.Error("a request came that mcp_oauth has let through for another resource", "its", call.Resource, "mine", s.Resource)
+		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden").Write(w, nil)
+		return nil
+	}
+	s.bridge.ServeCall(w, r, call, s.settings)
+	return nil
+}
+
+// admitAnonymous admits a request without asking who sends it. It returns nil once the
+// request is answered.
+func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admission.Call {
+	if s.Anonymous == anonymousLoopback && (s.exposed || !localRequest(r)) {
+		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden: this endpoint serves its own machine only").Write(w, nil)
+		return nil
+	}
+	call, refusal := s.gate.Admit(w, r)
+	if call == nil {
+		return nil
+	}
+	call.RequestID, call.Rule = requestID(r), "anonymous"
+	handOver(r, call, false)
+	if refusal != nil {
+		bridge.RecordRefusal(s.settings.Audit, call, refusal)
+		var id []byte
+		if call.Message != nil {
+			id = call.Message.ID
+		}
+		refusal.Write(w, id)
+		return nil
+	}
+	return call
+}
+
+// localRequest says whether a connection came in on a loopback address or a Unix socket.
+func localRequest(r *http.Request) bool {
+	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	if addr.Network() == "unix" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr.String())
+	return err == nil && loopbackHost(host)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Stdio)(nil)
+	_ caddy.CleanerUpper          = (*Stdio)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Stdio)(nil)
+	_ starter                     = (*Stdio)(nil)
+)

@@ -1,0 +1,170 @@
+package caddymodule
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+)
+
+// trail is one way through the routes of a server to a handler.
+type trail struct {
+	server *caddyhttp.Server
+	// hosts and paths are those that the matchers on the way ask for; nil means any.
+	hosts, paths []string
+	// rewritten says that the request's path is changed on the way.
+	rewritten bool
+}
+
+// trailsTo finds all ways to a handler.
+func trailsTo(app *caddyhttp.App, target caddyhttp.MiddlewareHandler) []trail {
+	var found []trail
+	for _, server := range app.Servers {
+		w := walker{named: server.NamedRoutes, visiting: map[string]bool{}, visit: func(h caddyhttp.MiddlewareHandler, t trail) {
+			if h == target {
+				found = append(found, t)
+			}
+		}}
+		w.routes(server.Routes, trail{server: server})
+	}
+	return found
+}
+
+// walker visits every handler below a list of routes, with the way that leads there.
+type walker struct {
+	visit    func(caddyhttp.MiddlewareHandler, trail)
+	named    map[string]*caddyhttp.Route
+	visiting map[string]bool // named routes that are being walked, which may call one another
+}
+
+// routes walks a list in order, since a rewrite in one route holds for the next.
+func (w *walker) routes(routes caddyhttp.RouteList, t trail) {
+	for _, route := range routes {
+		sets := route.MatcherSets
+		if len(sets) == 0 {
+			sets = caddyhttp.MatcherSets{nil}
+		}
+		rewritten := t.rewritten
+		for _, set := range sets {
+			rewritten = w.handlers(route.Handlers, t.through(set)) || rewritten
+		}
+		t.rewritten = rewritten
+	}
+}
+
+// handlers walks one route and says whether it rewrites the path.
+func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool {
+	for _, h := range handlers {
+		switch h := h.(type) {
+		case *caddyhttp.Subroute:
+			w.routes(h.Routes, t)
+		case *caddyhttp.Invoke:
+			if route := w.named[h.Name]; route != nil && !w.visiting[h.Name] {
+				w.visiting[h.Name] = true
+				w.routes(caddyhttp.RouteList{*route}, t)
+				delete(w.visiting, h.Name)
+			}
+		case *rewrite.Rewrite:
+			t.rewritten = true
+		default:
+			w.visit(h, t)
+		}
+	}
+	return t.rewritten
+}
+
+// through narrows a trail by one set of matchers. Inner matchers are the more specific
+// ones, so they take the place of the outer.
+func (t trail) through(set caddyhttp.MatcherSet) trail {
+	for _, matcher := range set {
+		switch m := matcher.(type) {
+		case caddyhttp.MatchHost:
+			t.hosts = m
+		case *caddyhttp.MatchHost:
+			t.hosts = *m
+		case caddyhttp.MatchPath:
+			t.paths = m
+		case *caddyhttp.MatchPath:
+			t.paths = *m
+		}
+	}
+	return t
+}
+
+// protectedOn finds the mcp_oauth handlers that requests for a host can come to.
+func protectedOn(server *caddyhttp.Server, host string) []*OAuth {
+	var found []*OAuth
+	w := walker{named: server.NamedRoutes, visiting: map[string]bool{}, visit: func(h caddyhttp.MiddlewareHandler, t trail) {
+		o, ok := h.(*OAuth)
+		if ok && (t.hosts == nil || slices.Contains(t.hosts, host)) && !slices.Contains(found, o) {
+			found = append(found, o)
+		}
+	}}
+	w.routes(server.Routes, trail{server: server})
+	return found
+}
+
+// loopback says whether every address the server listens on is one of this machine's
+// own.
+func (t trail) loopback() bool {
+	for _, listen := range t.server.Listen {
+		addr, err := caddy.ParseNetworkAddress(listen)
+		if err != nil {
+			return false
+		}
+		if addr.IsUnixNetwork() {
+			continue
+		}
+		if !loopbackHost(addr.Host) {
+			return false
+		}
+	}
+	return len(t.server.Listen) > 0
+}
+
+func loopbackHost(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// origin is scheme, host and port under which the outside reaches the server by that
+// name. A server without TLS is taken to stand behind something that has it, except on
+// this machine.
+func (t trail) origin(host string) string {
+	tls := len(t.server.TLSConnPolicies) > 0
+	port := t.port()
+	switch {
+	case !tls && loopbackHost(host):
+		if port != 0 && port != 80 {
+			host = net.JoinHostPort(host, strconv.Itoa(port))
+		}
+		return "http://" + host
+	case tls && port != 0 && port != 443:
+		return "https://" + net.JoinHostPort(host, strconv.Itoa(port))
+	}
+	return "https://" + host
+}
+
+// port is the one TCP port that the server listens on; 0 if there are several.
+func (t trail) port() int {
+	port := 0
+	for _, listen := range t.server.Listen {
+		addr, err := caddy.ParseNetworkAddress(listen)
+		if err != nil || addr.IsUnixNetwork() || addr.PortRangeSize() != 1 {
+			return 0
+		}
+		if port != 0 && port != int(addr.StartPort) {
+			return 0
+		}
+		port = int(addr.StartPort)
+	}
+	return port
+}

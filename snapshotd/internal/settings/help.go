@@ -1,0 +1,33 @@
+package settings
+
+// HelpText is what --help prints.
+const HelpText = `snapshotd saves and resumes conversation snapshots. It is an MCP server on
+standard input and output: a client or the Snapgate gateway starts it.
+
+Usage:
+  snapshotd [flags]
+
+Flags, with the environment variable that says the same (flags win):
+  --db <file>      SNAPSHOT_DB_PATH       one SQLite file for all snapshots
+  --data <folder>  SNAPSHOT_DB_BASE_PATH  one file for each user, as
+                                          <folder>/<user>/snapshots.db;
+                                          needs --auth trusted-meta
+  --auth <mode>    MCP_AUTH_MODE          who may call (default: disabled)
+                     disabled       whoever started the server: local use
+                     trusted-meta   whom the Snapgate gateway vouches for, by
+                                    the scopes of their token
+  --version                               print the version
+  --help                                  print this text
+
+Without --db and --data the data is in
+  Linux    ~/.local/share/claude-snapshots
+  macOS    ~/.claude-snapshots
+  Windows  %APPDATA%\claude-snapshots
+in the file snapshots.db, or with trusted-meta in the folder users.
+
+With trusted-meta and --db the file belongs to the first user who calls, and
+everyone else is refused.
+
+Exit status: 0 at the end of input and on SIGTERM or SIGINT, 1 if the database
+cannot be opened or the output fails, 2 if the settings are wrong.
+`

@@ -1,0 +1,118 @@
+package settings
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func system(os string, env map[string]string) System {
+	return System{
+		Getenv: func(name string) string { return env[name] },
+		Home:   func() (string, error) { return "/home/alice", nil },
+		OS:     os,
+	}
+}
+
+func TestSettings(t *testing.T) {
+	const linux = "/home/alice/.local/share/claude-snapshots"
+	tests := []struct {
+		name string
+		os   string
+		args string
+		env  map[string]string
+		want Settings
+	}{
+		{name: "nothing set", want: Settings{Auth: Disabled, File: linux + "/snapshots.db", Default: true}},
+		{name: "nothing set on macOS", os: "darwin", want: Settings{Auth: Disabled, File: "/home/alice/.claude-snapshots/snapshots.db", Default: true}},
+		{name: "nothing set on Windows", os: "windows", env: map[string]string{"APPDATA": "/appdata"},
+			want: Settings{Auth: Disabled, File: "/appdata/claude-snapshots/snapshots.db", Default: true}},
+		{name: "Windows without APPDATA", os: "windows",
+			want: Settings{Auth: Disabled, File: "/home/alice/AppData/Roaming/claude-snapshots/snapshots.db", Default: true}},
+		{name: "trusted-meta alone", args: "--auth trusted-meta", want: Settings{Auth: TrustedMeta, Base: linux + "/users", Default: true}},
+		{name: "file by flag", args: "--db a.db", want: Settings{Auth: Disabled, File: "a.db"}},
+		{name: "one dash, equals sign", args: "-db=a.db -auth=disabled", want: Settings{Auth: Disabled, File: "a.db"}},
+		{name: "file by variable", env: map[string]string{EnvFile: "b.db"}, want: Settings{Auth: Disabled, File: "b.db"}},
+		{name: "flag beats variable", args: "--db a.db --auth disabled", env: map[string]string{EnvFile: "b.db", EnvAuth: "trusted-meta"},
+			want: Settings{Auth: Disabled, File: "a.db"}},
+		{name: "flag beats the other's variable", args: "--db a.db", env: map[string]string{EnvBase: "base"}, want: Settings{Auth: Disabled, File: "a.db"}},
+		{name: "and the other way", args: "--data d --auth trusted-meta", env: map[string]string{EnvFile: "b.db"}, want: Settings{Auth: TrustedMeta, Base: "d"}},
+		{name: "users by variables", env: map[string]string{EnvBase: "base", EnvAuth: "trusted-meta"}, want: Settings{Auth: TrustedMeta, Base: "base"}},
+		{name: "one file for a verified user", env: map[string]string{EnvFile: "b.db", EnvAuth: "trusted-meta"}, want: Settings{Auth: TrustedMeta, File: "b.db"}},
+		{name: "help", args: "--db a --help", want: Settings{Help: true}},
+		{name: "help, short", args: "-h", want: Settings{Help: true}},
+		{name: "version", args: "--version", want: Settings{Version: true}},
+		{name: "version despite a bad environment", args: "--version", env: map[string]string{EnvAuth: "x"}, want: Settings{Version: true}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if test.os == "" {
+				test.os = "linux"
+			}
+			got, err := Read(strings.Fields(test.args), system(test.os, test.env))
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.want.File, test.want.Base = filepath.FromSlash(test.want.File), filepath.FromSlash(test.want.Base)
+			if got != test.want {
+				t.Errorf("got  %+v\nwant %+v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestWrongSettingsAreExplained(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		env  map[string]string
+		want []string // all in the message
+	}{
+		{"unknown flag", []string{"--nope"}, nil, []string{"nope"}},
+		{"argument", []string{"a.db"}, nil, []string{`"a.db"`}},
+		{"flag without value", []string{"--db"}, nil, []string{"db"}},
+		{"empty flag", []string{"--db", ""}, nil, []string{"--db"}},
+		{"NUL", []string{"--db", "a\x00b"}, nil, []string{"--db", "NUL"}},
+		{"bad mode by flag", []string{"--auth", "on"}, nil, []string{"--auth", `"on"`, "trusted-meta", "disabled"}},
+		{"bad mode by variable", nil, map[string]string{EnvAuth: "Disabled"}, []string{EnvAuth, `"Disabled"`}},
+		{"the mode that was never built", nil, map[string]string{EnvAuth: "oauth"}, []string{EnvAuth, "gateway", "trusted-meta"}},
+		{"dummy is no mode", []string{"--auth", "dummy"}, nil, []string{`"dummy"`}},
+		{"both places by flag", []string{"--db", "a", "--data", "b", "--auth", "trusted-meta"}, nil, []string{"--db", "--data"}},
+		{"both places by variable", nil, map[string]string{EnvFile: "a", EnvBase: "b", EnvAuth: "trusted-meta"}, []string{EnvFile, EnvBase}},
+		{"users without identity, by flag", []string{"--data", "b"}, nil, []string{"--data", "trusted-meta", "--db"}},
+		{"users without identity, by variable", nil, map[string]string{EnvBase: "b"}, []string{EnvBase, "trusted-meta"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Read(test.args, system("linux", test.env))
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not name %s", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestWithoutHomeAPlaceMustBeGiven(t *testing.T) {
+	homeless := system("linux", nil)
+	homeless.Home = func() (string, error) { return "", errors.New("$HOME is not defined") }
+	if _, err := Read(nil, homeless); err == nil || !strings.Contains(err.Error(), "--db") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Read([]string{"--db", "a"}, homeless); err != nil {
+		t.Errorf("with --db: %v", err)
+	}
+}
+
+func TestHelpNamesEverySetting(t *testing.T) {
+	for _, name := range []string{"--db", "--data", "--auth", "--version", "--help", EnvFile, EnvBase, EnvAuth, string(Disabled), string(TrustedMeta)} {
+		if !strings.Contains(HelpText, name) {
+			t.Errorf("no %s", name)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// migrations are numbered from 0001 without gaps. A file name is never reused and
+// the content of a released one never changed.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// ErrNewer means that a file has had migrations that this program does not know.
+var ErrNewer = errors.New("the database was written by a newer snapshotd")
+
+// ErrForeign means that a file has a table of our name that is not ours.
+var ErrForeign = errors.New("the table snapshots is not that of a snapshot server")
+
+// migration is one step of the schema.
+type migration struct {
+	number int
+	sql    string
+}
+
+func loadMigrations() ([]migration, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted
+	if err != nil {
+		return nil, err
+	}
+	var all []migration
+	for i, name := range names {
+		if !strings.HasPrefix(path.Base(name), fmt.Sprintf("%04d_", i+1)) {
+			return nil, fmt.Errorf("migration %d is missing: found %s", i+1, name)
+		}
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, migration{number: i + 1, sql: string(text)})
+	}
+	return all, nil
+}
+
+// migrate brings the schema up to date. A file that has snapshots is copied aside
+// before its first change.
+func migrate(ctx context.Context, db *sql.DB, file string) error {
+	all, err := loadMigrations()
+	if err != nil {
+		return err
+	}
+	version, err := schemaVersion(ctx, db)
+	if err != nil {
+		return err
+	}
+	if version > len(all) {
+		return fmt.Errorf("%w: its schema is %d and this one knows %d; upgrade snapshotd", ErrNewer, version, len(all))
+	}
+	if version == len(all) {
+		return nil
+	}
+	var copied string
+	if version > 0 {
+		if copied, err = copyAside(ctx, db, file, version); err != nil {
+			return fmt.Errorf("copy the file aside before changing it: %w", err)
+		}
+	}
+	changed := false
+	for _, m := range all[version:] {
+		applied, err := apply(ctx, db, m)
+		if err != nil {
+			return fmt.Errorf("migration %d: %w", m.number, err)
+		}
+		changed = changed || applied
+	}
+	if !changed && copied != "" {
+		// Another process was first, and has its own copy.
+		return os.Remove(copied)
+	}
+	return nil
+}
+
+// apply makes one migration in one transaction, unless another process has made it
+// since the version was read.
+func apply(ctx context.Context, db *sql.DB, m migration) (bool, error) {
+	tx, err := db.BeginTx(ctx, nil) // BEGIN IMMEDIATE, by the DSN
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback() //nolint:errcheck // does nothing after Commit
+	version, err := schemaVersion(ctx, tx)
+	if err != nil || version >= m.number {
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, m.sql); err != nil {
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", m.number)); err != nil {
+		return false, err
+	}
+	return true, tx.Commit()
+}
+
+// querier is a database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// schemaVersion is the number of the last migration that the file has had. The
+// original server numbers nothing, so its files are told by their columns.
+func schemaVersion(ctx context.Context, q querier) (int, error) {
+	var version int
+	if err := q.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, fmt.Errorf("read schema version: %w", err)
+	}
+	if version != 0 {
+		return version, nil
+	}
+	columns, err := snapshotsColumns(ctx, q)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("read schema: %w", err)
+	case len(columns) == 0:
+		return 0, nil
+	}
+	for _, name := range []string{"id", "name", "summary", "context", "next_steps", "created_at"} {
+		if !columns[name] {
+			return 0, fmt.Errorf("%w: it has no column %s", ErrForeign, name)
+		}
+	}
+	if columns["continuation_prompt"] {
+		return 2, nil
+	}
+	return 1, nil
+}
+
+func snapshotsColumns(ctx context.Context, q querier) (map[string]bool, error) {
+	rows, err := q.QueryContext(ctx, `SELECT name FROM pragma_table_info('snapshots')`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	columns := make(map[string]bool)
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		columns[name] = true
+	}
+	return columns, rows.Err()
+}

@@ -1,0 +1,123 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/snapgate/snapgate/snapshotd/internal/policy"
+	"github.com/snapgate/snapgate/snapshotd/internal/store"
+)
+
+var noon = time.Date(2025, 10, 26, 12, 0, 0, 0, time.UTC)
+
+// client is a go-sdk client of a server in this process.
+type client struct {
+	*mcp.ClientSession
+	outputs map[string]*jsonschema.Resolved
+}
+
+// connect serves over the storage with the policy, at the protocol version, ""
+// for the newest.
+func connect(t testing.TB, stores store.Provider, p policy.AuthorizationPolicy, version string) client {
+	t.Helper()
+	ctx := context.Background()
+	server := NewServer(Options{Stores: stores, Policy: p, Version: "v0"})
+	near, far := mcp.NewInMemoryTransports()
+	serving, err := server.Connect(ctx, far, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, nil).Connect(ctx, near, &mcp.ClientSessionOptions{ProtocolVersion: version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := session.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := serving.Wait(); err != nil {
+			t.Error(err)
+		}
+		if err := stores.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c := client{ClientSession: session, outputs: make(map[string]*jsonschema.Resolved)}
+	for _, tool := range Definitions() {
+		c.outputs[tool.Name] = resolve(t, tool.OutputSchema)
+	}
+	return c
+}
+
+func resolve(t testing.TB, schema any) *jsonschema.Resolved {
+	t.Helper()
+	var s jsonschema.Schema
+	if err := json.Unmarshal(schema.(json.RawMessage), &s); err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := s.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resolved
+}
+
+// local is a client of a server for one user, with a new file.
+func local(t testing.TB) client { return connect(t, newStore(t), policy.NoAuth{}, "") }
+
+func newStore(t testing.TB) store.Provider {
+	t.Helper()
+	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "a.db"), store.Options{Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store.Single{Store: s}
+}
+
+// call calls a tool with arguments written as JSON and holds that the structured
+// answer is valid under the tool's schema, as a client that validates would.
+func (c client) call(t testing.TB, tool, arguments string, meta mcp.Meta) *mcp.CallToolResult {
+	t.Helper()
+	params := &mcp.CallToolParams{Name: tool, Meta: meta}
+	if arguments != "" {
+		params.Arguments = json.RawMessage(arguments)
+	}
+	result, err := c.CallTool(context.Background(), params)
+	if err != nil {
+		t.Fatalf("%s %s: %v", tool, arguments, err)
+	}
+	if len(result.Content) != 1 {
+		t.Fatalf("%d content blocks", len(result.Content))
+	}
+	if schema := c.outputs[tool]; schema != nil {
+		if err := schema.Validate(result.StructuredContent); err != nil {
+			t.Errorf("%s %s: structuredContent: %v", tool, arguments, err)
+		}
+	}
+	if _, hasError := result.StructuredContent.(map[string]any)["error"]; hasError != result.IsError {
+		t.Errorf("%s %s: isError %v, structuredContent %v", tool, arguments, result.IsError, result.StructuredContent)
+	}
+	return result
+}
+
+func (c client) text(t testing.TB, tool, arguments string) string {
+	t.Helper()
+	return textOf(c.call(t, tool, arguments, nil))
+}
+
+func textOf(result *mcp.CallToolResult) string { return result.Content[0].(*mcp.TextContent).Text }
+
+func structured(t testing.TB, result *mcp.CallToolResult) string {
+	t.Helper()
+	data, err := json.Marshal(result.StructuredContent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/snapgate/snapgate/snapshotd/internal/policy"
+	"github.com/snapgate/snapgate/snapshotd/internal/settings"
+	"github.com/snapgate/snapgate/snapshotd/internal/stdio"
+	"github.com/snapgate/snapgate/snapshotd/internal/store"
+	"github.com/snapgate/snapgate/snapshotd/internal/tools"
+)
+
+// stopPatience is how long, after a signal, the calls in flight may take before
+// the program ends without their answers. It is less than the five seconds that
+// the gateway and go-sdk's client wait before they kill.
+const stopPatience = 3 * time.Second
+
+// serve answers calls until the input ends or a signal comes.
+func serve(s settings.Settings, in io.ReadCloser, out, log io.Writer) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	provider, authorization, err := assemble(s)
+	if err != nil {
+		return err
+	}
+	admitted := make(chan struct{}, 1)
+	server := tools.NewServer(tools.Options{
+		Stores: provider, Policy: authorization, Version: version(), Logger: logger,
+		Admitted: func() {
+			select {
+			case admitted <- struct{}{}:
+			default: // the transport reads no more
+			}
+		},
+	})
+	stop := make(chan struct{})
+	transport := &stdio.Transport{In: in, Out: out, Stop: stop, Admitted: admitted}
+	session, err := server.Connect(context.Background(), transport, nil)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start: %w", err), provider.Close())
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- session.Wait() }()
+	return errors.Join(wait(ended, signals, stop), provider.Close())
+}
+
+// wait returns when the session has ended, or in time after a signal. What has
+// been answered is on disk either way.
+func wait(ended <-chan error, signals <-chan os.Signal, stop chan<- struct{}) error {
+	select {
+	case err := <-ended:
+		return sessionError(err)
+	case <-signals:
+		close(stop)
+	}
+	select {
+	case err := <-ended:
+		return sessionError(err)
+	case <-signals: // a second one: at once
+	case <-time.After(stopPatience):
+	}
+	return nil
+}
+
+func sessionError(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("the session broke: %w", err)
+}
+
+// assemble makes the storage and the policy of the settings. A single file is
+// opened at once, so that a server that cannot work does not start.
+func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, error) {
+	if s.Auth != settings.TrustedMeta {
+		file, err := store.Open(context.Background(), s.File, store.Options{Private: s.Default})
+		if err != nil {
+			return nil, nil, err
+		}
+		return store.Single{Store: file}, policy.NoAuth{}, nil
+	}
+	if s.Base != "" {
+		if err := os.MkdirAll(s.Base, 0o700); err != nil {
+			return nil, nil, fmt.Errorf("make the folder of the users' databases: %w", err)
+		}
+		open := func(ctx context.Context, owner store.Owner) (store.Store, error) {
+			// A file that the operator has put in the user's place is the user's.
+			return store.Open(ctx, store.UserFile(s.Base, owner), store.Options{Private: true, Owner: &owner, Adopt: true})
+		}
+		return store.NewPool(open, store.DefaultOpen, store.DefaultIdle), policy.TrustedMeta{}, nil
+	}
+	open := func(ctx context.Context, owner store.Owner) (store.Store, error) {
+		return store.Open(ctx, s.File, store.Options{Owner: &owner})
+	}
+	return store.NewPool(open, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
+}
