@@ -150,6 +150,9 @@ func (m *directive) check(d *caddyfile.Dispenser) error {
 // route makes the one route of the directive. Both handlers are given the same resource,
 // since mcp_stdio serves what was admitted for its own only.
 func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if m.path != strings.ToLower(m.path) {
+		m.oauth.Path, m.stdio.Path = m.path, m.path
+	}
 	var handlers []json.RawMessage
 	if m.withOAuth {
 		m.stdio.Origins = nil // mcp_oauth decides

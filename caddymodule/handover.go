@@ -24,6 +24,14 @@ func admitted(r *http.Request) *admission.Call {
 	return call
 }
 
+// notOurs stands in the place of a call when mcp_oauth lets a request pass that is for
+// the metadata of another resource: mcp_stdio lets it pass as well.
+var notOurs = &admission.Call{}
+
+func leave(r *http.Request, call *admission.Call) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), admittedKey{}, call))
+}
+
 // handOver prepares the request for what stands behind: the call in the context, the
 // placeholders, and none of the credentials.
 func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Request {
@@ -36,7 +44,7 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	if !authorized {
 		return r
 	}
-	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, call))
+	r = leave(r, call)
 	if call.Message != nil {
 		// Those who read the body get what was authorized, with the identity in it.
 		// mcp_stdio takes the message itself and never reads this.

@@ -35,6 +35,10 @@ type OAuth struct {
 	// the one host and path that lead here.
 	Resource string `json:"resource,omitempty"`
 
+	// The exact path of the endpoint as clients write it, where the matchers cannot tell:
+	// those of Caddy ignore case, and forget it.
+	Path string `json:"path,omitempty"`
+
 	// Values of the aud claim of which a token must have one. Default: the resource.
 	Audience []string `json:"audience,omitempty"`
 
@@ -197,7 +201,7 @@ func (o *OAuth) begin(trails []trail) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.Resource == "" {
-		resource, err := deriveResource(trails)
+		resource, err := deriveResource(trails, o.Path)
 		if err != nil {
 			return err
 		}
@@ -287,7 +291,7 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 			o.metadata.ServeHTTP(w, r)
 			return nil
 		}
-		return next.ServeHTTP(w, r)
+		return next.ServeHTTP(w, leave(r, notOurs))
 	}
 	call, refusal := o.gate.Admit(w, r)
 	if call == nil {

@@ -21,8 +21,9 @@ import (
 const metadataRoot = "/.well-known/oauth-protected-resource"
 
 // deriveResource finds the default resource: the one literal host that leads to the
-// handler, and the one exact path. The error says what to write instead.
-func deriveResource(trails []trail) (string, error) {
+// handler, and the one exact path, unless it is given. The error says what to write
+// instead.
+func deriveResource(trails []trail, path string) (string, error) {
 	var resources []string
 	for _, t := range trails {
 		if t.rewritten {
@@ -35,9 +36,11 @@ func deriveResource(trails []trail) (string, error) {
 			if strings.ContainsAny(host, "*{") {
 				return "", fmt.Errorf("the host %q is not one literal name: write the public address, such as \"resource https://mcp.example.com/mcp\"", host)
 			}
-			path, err := derivePath(t.paths)
-			if err != nil {
-				return "", err
+			if path == "" {
+				var err error
+				if path, err = derivePath(t.paths); err != nil {
+					return "", err
+				}
 			}
 			resource, err := oauth.CanonicalResource(t.origin(host) + path)
 			if err != nil {
@@ -178,6 +181,10 @@ func (s *simulation) handlers(handlers []caddyhttp.MiddlewareHandler, r *http.Re
 			}
 		case *OAuth:
 			s.visitOAuth(h, r)
+		case *Stdio:
+			if h.Anonymous != "" {
+				s.answered = "an anonymous mcp_stdio"
+			}
 		default:
 			s.visit(h)
 		}
@@ -206,7 +213,7 @@ func (s *simulation) visit(h caddyhttp.MiddlewareHandler) {
 		return
 	}
 	switch name := module.CaddyModule().ID.Name(); name {
-	case "static_response", "file_server", "reverse_proxy", "error", "mcp_stdio", "acme_server":
+	case "static_response", "file_server", "reverse_proxy", "error", "acme_server":
 		s.answered = name
 	}
 }

@@ -76,6 +76,10 @@ type Stdio struct {
 	// Default: the one host and path that lead here.
 	Resource string `json:"resource,omitempty"`
 
+	// The exact path of the endpoint as clients write it, where the matchers cannot tell:
+	// those of Caddy ignore case, and forget it.
+	Path string `json:"path,omitempty"`
+
 	// What one user may use at once.
 	Limits *Limits `json:"limits,omitempty"`
 
@@ -220,7 +224,7 @@ func (s *Stdio) begin(trails []trail) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.Resource == "" {
-		resource, err := deriveResource(trails)
+		resource, err := deriveResource(trails, s.Path)
 		if err != nil && s.Anonymous == "" {
 			return err
 		}
@@ -283,12 +287,15 @@ func (s *Stdio) Cleanup() error {
 }
 
 // ServeHTTP carries what mcp_oauth has admitted.
-func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	call := admitted(r)
+	if call == notOurs {
+		return next.ServeHTTP(w, leave(r, nil))
+	}
 	if err := s.keeper.wait(r.Context()); err != nil {
 		unready().Write(w, nil)
 		return nil
 	}
-	call := admitted(r)
 	switch {
 	case call == nil && s.Anonymous != "":
 		call = s.admitAnonymous(w, r)

@@ -28,7 +28,7 @@ func (c *conn) acceptOne(data []byte, b *batch) error {
 		return c.refuse(idOf(data), jsonrpc.CodeInvalidRequest, err.Error())
 	}
 	if request, ok := message.(*jsonrpc.Request); ok && request.IsCall() {
-		if !c.flights.add(request, b) {
+		if !c.flights.add(request, len(data), b) {
 			// The id is not repeated: the client would take this for the answer to
 			// the call that has it.
 			return c.refuse(nil, jsonrpc.CodeInvalidRequest, "the id of a request is already in use")

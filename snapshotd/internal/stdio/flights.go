@@ -16,6 +16,7 @@ const batchVersion = "2025-03-26"
 type flights struct {
 	mu      sync.Mutex
 	calls   map[jsonrpc.ID]flight
+	bytes   int           // of the calls
 	writing int           // answers between leaving calls and being written
 	batches bool          // batchVersion was negotiated
 	changed chan struct{} // closed and replaced when an answer has been written
@@ -24,6 +25,7 @@ type flights struct {
 // flight is one call.
 type flight struct {
 	method string
+	size   int
 	batch  *batch // nil for a call of its own
 }
 
@@ -37,14 +39,16 @@ func newFlights() *flights {
 	return &flights{calls: make(map[jsonrpc.ID]flight), changed: make(chan struct{})}
 }
 
-// add notes a call that is about to be handled. It is false for an id in flight.
-func (f *flights) add(request *jsonrpc.Request, b *batch) bool {
+// add notes a call of size bytes that is about to be handled. It is false for an id
+// in flight.
+func (f *flights) add(request *jsonrpc.Request, size int, b *batch) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, taken := f.calls[request.ID]; taken {
 		return false
 	}
-	f.calls[request.ID] = flight{method: request.Method, batch: b}
+	f.calls[request.ID] = flight{method: request.Method, size: size, batch: b}
+	f.bytes += size
 	if b != nil {
 		b.waiting++
 	}
@@ -61,6 +65,7 @@ func (f *flights) answer(response *jsonrpc.Response, data []byte) []byte {
 	f.writing++
 	call := f.calls[response.ID]
 	delete(f.calls, response.ID)
+	f.bytes -= call.size
 	if call.method == "initialize" && response.Error == nil {
 		f.batches = negotiated(response.Result) == batchVersion
 	}
@@ -101,11 +106,11 @@ func (f *flights) has(id jsonrpc.ID) (bool, <-chan struct{}) {
 }
 
 // room returns a channel that is closed now, or will be at the next answer if
-// MaxInFlight calls are under way.
+// MaxInFlight calls or MaxBytesInFlight are under way.
 func (f *flights) room() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.calls)+f.writing < MaxInFlight {
+	if len(f.calls)+f.writing < MaxInFlight && f.bytes < MaxBytesInFlight {
 		return ready
 	}
 	return f.changed

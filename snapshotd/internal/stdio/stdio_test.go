@@ -292,6 +292,30 @@ func TestInputWaitsWhileTooManyCallsAreInFlight(t *testing.T) {
 	})
 }
 
+func TestInputWaitsWhileTooManyBytesAreInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		half := `","params":"` + strings.Repeat("x", MaxBytesInFlight/2) + `"}` + "\n"
+		c, _ := over(t, `{"jsonrpc":"2.0","id":1,"method":"a`+half+`{"jsonrpc":"2.0","id":2,"method":"b`+half+call(3, "c"))
+		first := read(t, c)
+		read(t, c)
+		got := false
+		go func() {
+			read(t, c)
+			got = true
+		}()
+		synctest.Wait()
+		if got {
+			t.Error("read beyond the bound")
+		}
+		answer(t, c, first.ID, `{}`)
+		synctest.Wait()
+		if !got {
+			t.Error("there was room and nothing was read")
+		}
+		c.Close()
+	})
+}
+
 func TestToolCallsAreHandedOnAsTheyAreAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		admitted := make(chan struct{}, 1)

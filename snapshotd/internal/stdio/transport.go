@@ -16,6 +16,8 @@ const (
 	MaxLine = 64 << 20
 	// MaxInFlight bounds the calls that have been read and not yet answered.
 	MaxInFlight = 128
+	// MaxBytesInFlight is how many bytes of such calls stop the reading of more.
+	MaxBytesInFlight = 64 << 20
 	// drainStall is how long, after the end of input, the transport waits for one
 	// more answer before it gives the remaining calls up.
 	drainStall = 30 * time.Second

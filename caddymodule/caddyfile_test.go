@@ -1,0 +1,164 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+var update = flag.Bool("update", false, "write what is adapted into the golden files")
+
+const separator = "----------\n"
+
+// adapt turns a Caddyfile into indented JSON.
+func adapt(t *testing.T, text string) (string, error) {
+	t.Helper()
+	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
+	if err != nil {
+		return "", err
+	}
+	for _, w := range warnings {
+		if !strings.Contains(w.Message, "not formatted") {
+			t.Errorf("warning: %s", w.String())
+		}
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, config, "", "\t"); err != nil {
+		t.Fatal(err)
+	}
+	out.WriteByte('\n')
+	return out.String(), nil
+}
+
+// TestAdapt holds what each Caddyfile in testdata/adapt becomes. The -update flag writes
+// it anew.
+func TestAdapt(t *testing.T) {
+	files, err := filepath.Glob("testdata/adapt/*.caddytest")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".caddytest"), func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			input, want, _ := strings.Cut(string(raw), separator)
+			got, err := adapt(t, input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				if err := os.WriteFile(file, []byte(input+separator+got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != want {
+				t.Errorf("adapted:\n%s\nwant:\n%s", got, want)
+			}
+			config := &caddy.Config{}
+			if err := json.Unmarshal([]byte(got), config); err != nil {
+				t.Fatal(err)
+			}
+			config.Admin = &caddy.AdminConfig{Disabled: true}
+			if err := caddy.Validate(config); err != nil {
+				t.Errorf("validate: %v", err)
+			}
+		})
+	}
+}
+
+// TestCaddyfileRefuses holds that what is wrong is said, with what would be right.
+func TestCaddyfileRefuses(t *testing.T) {
+	site := func(block string) string {
+		return "mcp.example.com {\n\tmcp /mcp {\n" + block + "\n\t}\n}\n"
+	}
+	const stdio, oauth = "stdio snapshotd\n", "oauth https://auth.example.com\n"
+	for name, tc := range map[string]struct{ input, want string }{
+		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, identity, limits, oauth, origins, scopes, stdio"},
+		"unknown in stdio":                           {site("stdio x {\n\tprewarm 3\n}\n" + oauth), "there are: dir, env, idle_timeout, max_processes, pass_env, per, start_timeout, stop_timeout"},
+		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbound dpop\n}"), "there are: algorithms, audience, clock_skew, jwks, resource, scope_claims, subject"},
+		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\tprompt x y\n}"), "there are: base, deny, method, tool"},
+		"unknown in limits":                          {site(stdio + oauth + "limits {\n\trequests 10/1m\n}"), "there are: body, concurrent, sessions"},
+		"unknown in audit":                           {site(stdio + oauth + "audit {\n\tfile x\n}"), "unknown subdirective \"file\""},
+		"not yet built: cache":                       {site(stdio + oauth + "cache public"), "unknown subdirective \"cache\""},
+		"not yet built: per shared":                  {site("stdio x {\n\tper shared\n}\n" + oauth), "this version has: session"},
+		"no server":                                  {site(oauth), "write \"stdio <command>\""},
+		"nobody let in":                              {site(stdio), "\"anonymous\" to serve without login"},
+		"oauth and anonymous":                        {site(stdio + oauth + "anonymous"), "exclude one another"},
+		"scopes without oauth":                       {site(stdio + "anonymous\nscopes {\n\tbase x\n}"), "they need oauth"},
+		"written twice":                              {site(stdio + stdio + oauth), "written twice"},
+		"env twice":                                  {site("stdio x {\n\tenv A 1\n\tenv A 2\n}\n" + oauth), "A is written twice"},
+		"a glob path":                                {strings.Replace(site(stdio+oauth), "/mcp {", "/mcp* {", 1), "not one exact path"},
+		"a named matcher":                            {"mcp.example.com {\n\t@m path /x\n\tmcp @m {\n" + stdio + oauth + "\n}\n}", "not one exact path"},
+		"two paths":                                  {strings.Replace(site(stdio+oauth), "/mcp {", "/mcp /other {", 1), "takes one path"},
+		"a count of zero":                            {site("stdio x {\n\tmax_processes 0\n}\n" + oauth), "whole number from 1"},
+		"a duration without unit":                    {site("stdio x {\n\tidle_timeout 10\n}\n" + oauth), "such as 30s"},
+		"too large a body":                           {site(stdio + oauth + "limits {\n\tbody 2GiB\n}"), "1 GiB"},
+		"too large a skew":                           {site(stdio + "oauth https://a.example {\n\tclock_skew 10m\n}"), "from 0s to 5m"},
+		"an identity mode":                           {site(stdio + oauth + "identity header"), "meta, env, both, off"},
+		"anonymous with a word":                      {site(stdio + "anonymous private"), "stands alone, or with public"},
+		"a rule without scope":                       {site(stdio + oauth + "scopes {\n\ttool x\n}"), "the scopes it needs"},
+		"deny without kind":                          {site(stdio + oauth + "scopes {\n\tdeny x\n}"), "deny takes tool or method"},
+		"oauth without issuer":                       {site(stdio + "oauth"), "the issuer of the tokens"},
+		"stdio without command":                      {site("stdio\n" + oauth), "stdio takes the command"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := adapt(t, tc.input)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error = %v\nwant it to say %s", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestProvisionRefuses holds what only the values themselves can tell.
+func TestProvisionRefuses(t *testing.T) {
+	site := func(block string) string {
+		return "mcp.example.com {\n\tmcp /mcp {\n" + block + "\n\t}\n}\n"
+	}
+	for name, tc := range map[string]struct{ input, want string }{
+		"plain http issuer":            {site("stdio x\noauth http://auth.example.com"), "https"},
+		"symmetric algorithm":          {site("stdio x\noauth https://a.example {\n\talgorithms HS256\n}"), "HS256"},
+		"jwks for two issuers":         {site("stdio x\noauth https://a.example https://b.example {\n\tjwks https://a.example/keys\n}"), "jwks"},
+		"a resource with a fragment":   {site("stdio x\noauth https://a.example {\n\tresource https://m.example/mcp#x\n}"), "fragment"},
+		"an origin with a path":        {site("stdio x\noauth https://a.example\norigins https://app.example/page"), "scheme, host and port only"},
+		"the command from a claim":     {site("stdio {mcp.claims.cmd}\noauth https://a.example"), "nothing of a user may choose the command"},
+		"a request placeholder in env": {site("stdio x {\n\tenv A {http.request.header.X}\n}\noauth https://a.example"), "not known when a process starts"},
+		"the session in an argument":   {site("stdio x {mcp.session}\noauth https://a.example"), "not known when a process starts"},
+		"an unknown variable":          {site("stdio x {\n\tenv A {env.SNAPGATE_TEST_NOT_SET}\n}\noauth https://a.example"), "unknown or empty"},
+		"a variable of the gateway":    {site("stdio x {\n\tenv SNAPGATE_USER root\n}\noauth https://a.example"), "set by the gateway itself"},
+		"a scope with a quote":         {site("stdio x\noauth https://a.example\nscopes {\n\tbase `a\"b`\n}"), "scope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			adapted, err := adapt(t, tc.input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := &caddy.Config{}
+			if err := json.Unmarshal([]byte(adapted), config); err != nil {
+				t.Fatal(err)
+			}
+			config.Admin = &caddy.AdminConfig{Disabled: true}
+			err = caddy.Validate(config)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error = %v\nwant it to say %s", err, tc.want)
+			}
+		})
+	}
+}
