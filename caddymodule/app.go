@@ -83,6 +83,7 @@ func (a *App) Start() error {
 	for _, h := range a.handlers {
 		h.start(trailsTo(httpApp, h))
 	}
+	warnOfAdmin(a.logger)
 	return nil
 }
 

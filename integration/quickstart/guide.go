@@ -35,14 +35,18 @@ Claude Code (then type /mcp in a session, choose snapgate and log in)
   NODE_EXTRA_CA_CERTS='{{.CAFile}}' claude
 
 VS Code (start it so that it trusts the CA, then start the server "snapgate")
-  NODE_EXTRA_CA_CERTS='{{.CAFile}}' code --add-mcp '{"name":"snapgate","type":"http","url":"{{.URL}}"}'
+  code --add-mcp '{"name":"snapgate","type":"http","url":"{{.URL}}"}'
+  NODE_EXTRA_CA_CERTS='{{.CAFile}}' code
 
-MCP Inspector, in the browser (choose Streamable HTTP and enter the endpoint) or from the shell
-  NODE_EXTRA_CA_CERTS='{{.CAFile}}' npx -y @modelcontextprotocol/inspector
-  NODE_EXTRA_CA_CERTS='{{.CAFile}}' npx -y @modelcontextprotocol/inspector --cli {{.URL}} --transport http --method tools/list --header "Authorization: Bearer $TOKEN"
-
-curl, as alice (the tokens are good for 12 hours)
+For what follows, a token of alice, or one of bob. They are good for 12 hours.
   TOKEN={{index .Tokens "alice"}}
+  TOKEN={{index .Tokens "bob"}}
+
+MCP Inspector, in the browser (choose Streamable HTTP, enter the endpoint) or in the shell
+  NODE_EXTRA_CA_CERTS='{{.CAFile}}' npx -y @modelcontextprotocol/inspector
+  NODE_EXTRA_CA_CERTS='{{.CAFile}}' npx -y @modelcontextprotocol/inspector --cli {{.URL}} --transport http --header "Authorization: Bearer $TOKEN" --method tools/list
+
+curl
 {{- if .Snapshotd}}
   curl --cacert '{{.CAFile}}' {{.URL}} \
     -H "Authorization: Bearer $TOKEN" \
@@ -55,9 +59,6 @@ curl, as alice (the tokens are good for 12 hours)
     -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
     -d '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}'
 {{- end}}
-
-To call as bob
-  TOKEN={{index .Tokens "bob"}}
 
 Ctrl-C ends everything.
 `))

@@ -1,0 +1,65 @@
+package backend
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+func TestCancelReachesTheChildWithItsOwnIDAndTheStamp(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	call, in := c.say(`"mine"`)
+	id := string(parse(t, c.sawLine(`"say"`)).ID)
+	own := parse(t, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"mine","reason":"enough","_meta":{"io.github.snapgate/identity":"forged"}}}`)
+	if !call.Cancel(own, "") {
+		t.Fatal("the call was not in flight")
+	}
+	wants(t, c.sawLine("cancelled"), `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`+id+`,"reason":"enough","_meta":{"io.github.snapgate/identity":{"user":"u"}}}}`)
+	in.silent(t)
+}
+
+func TestTheGatewaysOwnCancelIsStampedToo(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	call, _ := c.say(`1`)
+	id := string(parse(t, c.sawLine(`"say"`)).ID)
+	call.Cancel(nil, "it \"took\" too long")
+	wants(t, c.sawLine("cancelled"), `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"_meta":{"io.github.snapgate/identity":{"user":"u"}},"requestId":`+id+`,"reason":"it \"took\" too long"}}`)
+}
+
+func TestALateAnswerToACancelledCallGoesNowhere(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	call, in := c.say(`1`)
+	id := string(parse(t, c.sawLine(`"say"`)).ID)
+	call.Cancel(nil, "enough")
+	_, other := c.say(`1`,
+		`{"jsonrpc":"2.0","id":`+id+`,"result":{"late":true}}`,
+		`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":`+id+`,"progress":1}}`,
+		`{"jsonrpc":"2.0","id":$id,"result":{}}`)
+	wants(t, other.frame(t), `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	in.silent(t)
+	if n := len(c.unclaimed); n > 0 {
+		t.Errorf("%d messages were passed on", n)
+	}
+}
+
+func TestASecondCancelOrOneAfterTheAnswerSaysNothing(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	answered, in := c.say(`1`, `{"jsonrpc":"2.0","id":$id,"result":{}}`)
+	in.frame(t)
+	open, _ := c.say(`2`)
+	if answered.Cancel(nil, "late") || !open.Cancel(nil, "first") || open.Cancel(nil, "second") {
+		t.Error("only the first cancel of a call in flight counts")
+	}
+	if n := strings.Count(strings.Join(c.seen(), "\n"), "notifications/cancelled"); n != 1 {
+		t.Errorf("the child read %d cancellations, want 1", n)
+	}
+}
+
+func TestASecondAnswerGoesNowhere(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	_, in := c.say(`1`, `{"jsonrpc":"2.0","id":$id,"result":{"n":1}}`, `{"jsonrpc":"2.0","id":$id,"result":{"n":2}}`)
+	wants(t, in.frame(t), `{"jsonrpc":"2.0","id":1,"result":{"n":1}}`)
+	c.seen()
+	in.silent(t)
+}

@@ -1,0 +1,121 @@
+package backend
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The test binary is its own child: this variable says that it is one, and how it
+// answers server/discover.
+const childVar = "SNAPGATE_TEST_BACKEND_CHILD"
+
+func TestMain(m *testing.M) {
+	if how := os.Getenv(childVar); how != "" {
+		play(how)
+		os.Exit(0)
+	}
+	before := runtime.NumGoroutine()
+	files := openFiles()
+	status := m.Run()
+	if status == 0 {
+		status = leftovers(before, files)
+	}
+	os.Exit(status)
+}
+
+// leftovers reports goroutines and descriptors that the tests left behind. One
+// goroutine, which starts all children, lives as long as the program, and so do the
+// few descriptors of the runtime's poller.
+func leftovers(goroutines, files int) int {
+	const poller = 3
+	deadline := time.Now().Add(5 * time.Second)
+	for runtime.NumGoroutine() > goroutines+1 || openFiles() > files+poller {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<20)
+			fmt.Fprintf(os.Stderr, "left behind: %d goroutines (%d before), %d descriptors (%d before)\n%s\n",
+				runtime.NumGoroutine(), goroutines, openFiles(), files, buf[:runtime.Stack(buf, true)])
+			return 1
+		}
+		runtime.Gosched()
+	}
+	return 0
+}
+
+// openFiles counts descriptors, on systems that tell.
+func openFiles() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
+
+// line is what a child looks at in a message.
+type line struct {
+	ID     json.RawMessage
+	Method string
+	Params struct {
+		Name      string
+		Arguments struct {
+			Say []string // lines to write; $id and $token are those of the request
+		}
+		Meta struct{ ProgressToken json.RawMessage } `json:"_meta"`
+	}
+}
+
+// play is the child: a server whose answers the test writes itself.
+func play(how string) {
+	in := bufio.NewReaderSize(os.Stdin, 1<<20)
+	var seen []string
+	for {
+		raw, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		raw = strings.TrimSuffix(raw, "\n")
+		var m line
+		if err := json.Unmarshal([]byte(raw), &m); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(9)
+		}
+		switch {
+		case m.Method == "server/discover":
+			discoverAs(how, m)
+		case m.Method == "seen": // all that came before
+			list, _ := json.Marshal(seen)
+			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"seen":%s}}`+"\n", m.ID, list)
+		case m.Params.Name == "say":
+			for _, text := range m.Params.Arguments.Say {
+				text = strings.ReplaceAll(text, "$id", string(m.ID))
+				text = strings.ReplaceAll(text, "$token", string(m.Params.Meta.ProgressToken))
+				os.Stdout.WriteString(undo(text) + "\n")
+			}
+		case m.Params.Name == "die":
+			os.Exit(3)
+		}
+		seen = append(seen, raw)
+	}
+}
+
+// undo turns what JSON cannot carry into what the child is to write.
+func undo(text string) string {
+	text = strings.ReplaceAll(text, "<bad utf-8>", "\xff\xfe")
+	return strings.ReplaceAll(text, "<deep>", strings.Repeat("[", 20_000)+strings.Repeat("]", 20_000))
+}
+
+func discoverAs(how string, m line) {
+	switch how {
+	case "silent":
+	case "die":
+		os.Exit(4)
+	case "modern":
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{}}}`+"\n", m.ID)
+	case "other-result":
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"hello":1}}`+"\n", m.ID)
+	default: // the code of an error
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"error":{"code":%s,"message":"no"}}`+"\n", m.ID, how)
+	}
+}
