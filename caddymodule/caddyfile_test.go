@@ -138,6 +138,7 @@ func TestProvisionRefuses(t *testing.T) {
 		"the command from a claim":     {site("stdio {mcp.claims.cmd}\noauth https://a.example"), "nothing of a user may choose the command"},
 		"a request placeholder in env": {site("stdio x {\n\tenv A {http.request.header.X}\n}\noauth https://a.example"), "not known when a process starts"},
 		"the session in an argument":   {site("stdio x {mcp.session}\noauth https://a.example"), "not known when a process starts"},
+		"a user where nobody is asked": {site("stdio x {\n\tenv A {mcp.user}\n}\nanonymous"), "needs a verified user"},
 		"an unknown variable":          {site("stdio x {\n\tenv A {env.SNAPGATE_TEST_NOT_SET}\n}\noauth https://a.example"), "unknown or empty"},
 		"a variable of the gateway":    {site("stdio x {\n\tenv SNAPGATE_USER root\n}\noauth https://a.example"), "set by the gateway itself"},
 		"a scope with a quote":         {site("stdio x\noauth https://a.example\nscopes {\n\tbase `a\"b`\n}"), "scope"},

@@ -133,6 +133,9 @@ func (s *Stdio) Provision(ctx caddy.Context) error {
 	if s.templates, err = s.parse(); err != nil {
 		return err
 	}
+	if s.Anonymous != "" && s.templates.fixed == nil {
+		return errors.New("stdio: a placeholder such as {mcp.user} needs a verified user, and anonymous asks for none")
+	}
 	if s.Resource != "" {
 		resource, err := caddy.NewReplacer().ReplaceOrErr(s.Resource, true, true)
 		if err != nil {
@@ -311,6 +314,7 @@ func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden").Write(w, nil)
 		return nil
 	}
+	r.Header.Del(protocol.HeaderSession) // from access logs, too: it is a secret
 	s.bridge.ServeCall(w, r, call, s.settings)
 	return nil
 }
@@ -329,6 +333,7 @@ func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admissio
 	call.RequestID, call.Rule = requestID(r), "anonymous"
 	handOver(r, call, false)
 	if refusal != nil {
+		r.Header.Del(protocol.HeaderSession)
 		bridge.RecordRefusal(s.settings.Audit, call, refusal)
 		var id []byte
 		if call.Message != nil {

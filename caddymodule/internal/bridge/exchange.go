@@ -39,6 +39,7 @@ type exchange struct {
 	statusOf func(event) int
 
 	sse      *sse
+	writer   *writer
 	began    bool // the event stream
 	gone     bool // the client
 	bytesOut int
@@ -50,14 +51,20 @@ type exchange struct {
 func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Time) (event, error) {
 	x.sse = newSSE(w)
 	wr := x.stream.attach(1)
+	x.writer = wr
 	defer x.stream.detach(wr)
+	// The headers have been sent by then. Access logs read what remains, and a session's
+	// id is a secret.
+	defer w.Header().Del(protocol.HeaderSession)
 
 	timer := time.NewTimer(min(silence, time.Until(deadline)))
 	defer timer.Stop()
 	stopping := x.bridge.stopping
 	for {
-		if e, done := x.drain(wr); done {
-			return e, e.err
+		if !x.gone {
+			if e, done := x.drain(wr); done {
+				return e, e.err
+			}
 		}
 		if x.gone {
 			x.stream.detach(wr)
@@ -160,7 +167,7 @@ func (x *exchange) write(e event) {
 	x.begin()
 	if err := x.sse.event(x.stream.id, e); err != nil {
 		x.gone = true
-		x.stream.rewind(e.number)
+		x.stream.fail(x.writer, e.number)
 	}
 	x.bytesOut = x.sse.bytes
 	if e.last {

@@ -16,18 +16,20 @@ func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.
 	if refusal != nil {
 		return refusal
 	}
-	source, limit := s.standalone, maxStreams
+	source, wr := s.standalone, (*writer)(nil)
 	if id := r.Header.Get(protocol.HeaderLastEventID); id != "" {
 		found, number, ok := s.resume(id)
 		if !ok {
 			return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "Last-Event-ID names no stream that is kept")
 		}
+		limit := maxStreams
 		if found != s.standalone {
-			source, limit = found, 1
+			limit = 1
 		}
-		source.replay(number)
+		source, wr = found, found.resume(number, limit)
+	} else {
+		wr = source.attach(maxStreams)
 	}
-	wr := source.attach(limit)
 	defer source.detach(wr)
 	var expiry <-chan time.Time
 	if p := call.Principal; p != nil {
@@ -54,7 +56,7 @@ func (s *session) stream(w http.ResponseWriter, r *http.Request, source *stream,
 		events, over := source.take(wr)
 		for _, e := range events {
 			if err := out.event(source.id, e); err != nil {
-				source.rewind(e.number)
+				source.fail(wr, e.number)
 				return
 			}
 		}

@@ -45,7 +45,8 @@ type stream struct {
 // writer is an HTTP response that is attached to a stream.
 type writer struct {
 	wake   chan struct{}
-	closed bool // too many came after it
+	closed bool  // too many came after it
+	seen   int64 // the last event it took
 }
 
 // Deliver takes an event of a call: a stream is the sink of the call it belongs to.
@@ -57,6 +58,9 @@ func (s *stream) push(e event) {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
+		if s.lost != nil {
+			s.lost(e)
+		}
 		return
 	}
 	s.next++
@@ -163,9 +167,22 @@ func (w *writer) signal() {
 // attach makes a writer the one that receives. Of more than limit, the oldest is
 // let go.
 func (s *stream) attach(limit int) *writer {
-	w := &writer{wake: make(chan struct{}, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.add(limit)
+}
+
+// resume is attach for a client that has everything up to the event with that number,
+// and gets what followed once more, as far as it is kept.
+func (s *stream) resume(number int64, limit int) *writer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written = s.after(number)
+	return s.add(limit)
+}
+
+func (s *stream) add(limit int) *writer {
+	w := &writer{wake: make(chan struct{}, 1)}
 	s.writers = append(s.writers, w)
 	if len(s.writers) > limit {
 		s.writers[0].closed = true
@@ -176,6 +193,15 @@ func (s *stream) attach(limit int) *writer {
 	return w
 }
 
+// after is the index of the first event behind the one with that number.
+func (s *stream) after(number int64) int {
+	i := 0
+	for i < len(s.events) && s.events[i].number <= number {
+		i++
+	}
+	return i
+}
+
 func (s *stream) detach(w *writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,22 +209,11 @@ func (s *stream) detach(w *writer) {
 	s.wakeNewest()
 }
 
-// attached says whether somebody reads.
+// attached says whether somebody reads, and more may come.
 func (s *stream) attached() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.writers) > 0
-}
-
-// replay goes back to the event after the one with that number, as far as it is kept.
-func (s *stream) replay(number int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := 0
-	for i < len(s.events) && s.events[i].number <= number {
-		i++
-	}
-	s.written = i
+	return len(s.writers) > 0 && !s.ended
 }
 
 // take returns what the writer is to write now, and whether nothing more will come for
@@ -214,21 +229,26 @@ func (s *stream) take(w *writer) (events []event, done bool) {
 	}
 	events = slices.Clone(s.events[s.written:])
 	s.written = len(s.events)
+	if len(events) > 0 {
+		w.seen = events[len(events)-1].number
+	}
 	if s.id == "" {
 		s.events, s.written, s.bytes = s.events[:0], 0, 0
 	}
 	return events, s.ended
 }
 
-// rewind gives back what could not be written, from the event with that number on.
-func (s *stream) rewind(number int64) {
+// fail detaches a writer that could not write the event with that number, and gives
+// back what it took from there on, save what another has taken since.
+func (s *stream) fail(w *writer, number int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := 0
-	for i < len(s.events) && s.events[i].number < number {
-		i++
+	s.writers = slices.DeleteFunc(s.writers, func(other *writer) bool { return other == w })
+	from := number - 1
+	if n := len(s.writers); n > 0 && s.writers[n-1].seen > from {
+		from = s.writers[n-1].seen
 	}
-	s.written = min(s.written, i)
+	s.written = min(s.written, s.after(from))
 	s.wakeNewest()
 }
 

@@ -143,8 +143,7 @@ func TestReplayGoesOnAfterTheEventTheClientHas(t *testing.T) {
 	}
 	s.take(w)
 	for after, want := range map[int64]string{0: "1 2 3 4 5", 3: "4 5", 5: "", 99: ""} {
-		s.replay(after)
-		if got := numbers(s, w); got != want {
+		if got := numbers(s, s.resume(after, 1)); got != want {
 			t.Errorf("after %d it goes on with %q, want %q", after, got, want)
 		}
 	}
@@ -157,8 +156,7 @@ func TestWhatCouldNotBeWrittenIsGivenToTheNextWriter(t *testing.T) {
 		s.push(notice(t, n))
 	}
 	s.take(w)
-	s.rewind(2)
-	s.detach(w)
+	s.fail(w, 2)
 	if got := numbers(s, s.attach(1)); got != "2 3" {
 		t.Errorf("given %q", got)
 	}
@@ -174,12 +172,11 @@ func TestALateFailureToWriteDoublesNothing(t *testing.T) {
 	}
 	events, _ := s.take(old)
 
-	s.replay(1)
-	resumed := s.attach(1)
+	resumed := s.resume(1, 1)
 	if got := numbers(s, resumed); got != "2 3" {
 		t.Fatalf("resumed with %q", got)
 	}
-	s.rewind(events[1].number) // the old connection fails only now
+	s.fail(old, events[1].number) // the old connection fails only now
 	if got := numbers(s, resumed); got != "" {
 		t.Errorf("the resumed stream is given %q once more", got)
 	}
@@ -195,10 +192,10 @@ func TestAReplayIsNotTakenByTheOldConnection(t *testing.T) {
 	}
 	s.take(old)
 
-	s.replay(1)
-	s.push(notice(t, 4)) // wakes the old one, which is still the newest
+	resumed := s.resume(1, 4)
+	s.push(notice(t, 4))
 	stolen := numbers(s, old)
-	if got := numbers(s, s.attach(4)); got != "2 3 4" {
+	if got := numbers(s, resumed); got != "2 3 4" || stolen != "" {
 		t.Errorf("the new connection was given %q, the old one %q", got, stolen)
 	}
 }
