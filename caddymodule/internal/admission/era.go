@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -99,7 +98,7 @@ func matchHeader(r *http.Request, name, want string, required bool) *answer.Refu
 		}
 		return mismatch("The header %s is missing", name)
 	}
-	got, ok := decodeHeader(values[0])
+	got, ok := protocol.DecodeHeader(values[0])
 	if !ok {
 		return mismatch("The header %s is malformed", name)
 	}
@@ -111,19 +110,4 @@ func matchHeader(r *http.Request, name, want string, required bool) *answer.Refu
 
 func mismatch(format string, args ...any) *answer.Refusal {
 	return answer.New(http.StatusBadRequest, protocol.CodeHeaderMismatch, "Header mismatch: "+format, args...)
-}
-
-// decodeHeader undoes the =?base64?…?= form in which values that a header cannot
-// hold are written (MCP 2026-07-28, Streamable HTTP).
-func decodeHeader(value string) (string, bool) {
-	rest, ok := strings.CutPrefix(value, "=?base64?")
-	if !ok {
-		return value, true
-	}
-	rest, ok = strings.CutSuffix(rest, "?=")
-	if !ok {
-		return "", false
-	}
-	decoded, err := base64.StdEncoding.DecodeString(rest)
-	return string(decoded), err == nil
 }

@@ -61,11 +61,16 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 		return refusal
 	}
 	defer p.release()
+	if tool := call.Tool(); tool != "" {
+		if err := p.headers.Check(r.Header, tool, call.Message.Params.Get("arguments")); err != nil {
+			return answer.New(http.StatusBadRequest, protocol.CodeHeaderMismatch, "Header mismatch: %v", err)
+		}
+	}
 
 	x := &exchange{bridge: b, call: call, stream: &stream{request: call.Message.ID}, statusOf: modernStatus}
 	p.enter(x.stream, call.Message)
 	defer p.leave(x.stream)
-	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), x.stream)
+	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), p.sink(x.stream, call.Message))
 	if err != nil {
 		return unavailable(err)
 	}

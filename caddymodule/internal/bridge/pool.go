@@ -9,6 +9,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/paramheader"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -22,6 +23,8 @@ type pooled struct {
 	ready   chan struct{}   // closed once the fields below are final
 	refusal *answer.Refusal // why there is no process
 	legacy  bool            // the server speaks legacy versions only
+
+	headers paramheader.Table
 
 	mu       sync.Mutex
 	ended    bool
@@ -58,6 +61,28 @@ func (p *pooled) leave(s *stream) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.calls, s)
+}
+
+// lesson is the stream of a tools/list. What it says is known before the client can act
+// on it.
+type lesson struct {
+	*stream
+	headers *paramheader.Table
+}
+
+func (l lesson) Deliver(e backend.Event) {
+	if e.Last && e.Message != nil {
+		l.headers.Learn(e.Message.Result.Get("tools"))
+	}
+	l.stream.Deliver(e)
+}
+
+// sink is where the answer to a call goes.
+func (p *pooled) sink(s *stream, m *message.Message) backend.Sink {
+	if m.Method == message.MethodToolsList {
+		return lesson{s, &p.headers}
+	}
+	return s
 }
 
 // forget makes room for a fresh process under the same key.

@@ -60,15 +60,6 @@ func Supported(version string) bool {
 	return slices.Contains(LegacyVersions, version) || slices.Contains(ModernVersions, version)
 }
 
-// Header fields, in their canonical Go form.
-const (
-	HeaderVersion     = "Mcp-Protocol-Version"
-	HeaderSession     = "Mcp-Session-Id"
-	HeaderMethod      = "Mcp-Method"
-	HeaderName        = "Mcp-Name"
-	HeaderLastEventID = "Last-Event-Id"
-)
-
 // JSON-RPC 2.0 error codes, and those that MCP 2026-07-28 adds.
 const (
 	CodeParse              = -32700

@@ -1,0 +1,184 @@
+package bridge
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The test binary is its own child: these variables say that it is one, and how it
+// answers the handshake.
+const (
+	childVar      = "SNAPGATE_TEST_BRIDGE_CHILD"
+	initializeVar = "TEST_INITIALIZE" // ok (default), error, die, silent
+	discoverVar   = "TEST_DISCOVER"   // modern (default), legacy, die, silent
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVar) != "" {
+		play()
+		os.Exit(0)
+	}
+	before, files := runtime.NumGoroutine(), openFiles()
+	status := m.Run()
+	if status == 0 {
+		status = leftovers(before, files)
+	}
+	os.Exit(status)
+}
+
+// leftovers reports goroutines and descriptors that the tests left behind. One
+// goroutine, which starts all children, lives as long as the program, and so do the
+// few descriptors of the runtime's poller.
+func leftovers(goroutines, files int) int {
+	const poller = 3
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > goroutines+1 || openFiles() > files+poller {
+		if time.Now().After(deadline) {
+			buf := make([]byte, 1<<20)
+			fmt.Fprintf(os.Stderr, "left behind: %d goroutines (%d before), %d descriptors (%d before)\n%s\n",
+				runtime.NumGoroutine(), goroutines, openFiles(), files, buf[:runtime.Stack(buf, true)])
+			return 1
+		}
+		runtime.Gosched()
+	}
+	return 0
+}
+
+// openFiles counts descriptors, on systems that tell.
+func openFiles() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
+
+// incoming is what the child looks at in a message.
+type incoming struct {
+	ID     json.RawMessage
+	Method string
+	Params struct {
+		Name      string
+		RequestID json.RawMessage
+		Arguments struct {
+			Say   []string // lines to write; $id and $token are those of the request
+			Burst int      // notifications to write before them
+			Size  int      // of each, in bytes
+		}
+		Meta struct{ ProgressToken json.RawMessage } `json:"_meta"`
+	}
+}
+
+// server is the child: a server whose answers the test writes itself.
+type server struct {
+	out  *bufio.Writer
+	seen []string
+	held map[string]json.RawMessage // calls that wait, by their own id
+}
+
+func play() {
+	in := bufio.NewReaderSize(os.Stdin, 1<<20)
+	s := server{out: bufio.NewWriterSize(os.Stdout, 1<<16), held: map[string]json.RawMessage{}}
+	for {
+		raw, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		raw = strings.TrimSuffix(raw, "\n")
+		var m incoming
+		if err := json.Unmarshal([]byte(raw), &m); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(9)
+		}
+		if os.Getenv("TEST_TRACE") != "" {
+			fmt.Fprintf(os.Stderr, "read %s\n", raw) // the test waits for it in the log
+		}
+		s.answer(m)
+		s.seen = append(s.seen, raw)
+		if in.Buffered() == 0 {
+			s.out.Flush()
+		}
+	}
+}
+
+func (s *server) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+
+func (s *server) result(id json.RawMessage, result string) {
+	s.say(`{"jsonrpc":"2.0","id":%s,"result":%s}`, id, result)
+}
+
+func (s *server) answer(m incoming) {
+	switch m.Method {
+	case "initialize":
+		s.initialize(m.ID)
+	case "server/discover":
+		s.discover(m.ID)
+	case "ping":
+		s.result(m.ID, `{}`)
+	case "seen":
+		list, _ := json.Marshal(s.seen)
+		s.result(m.ID, `{"seen":`+string(list)+`}`)
+	case "tools/call":
+		s.call(m)
+	case "subscriptions/listen":
+		s.say(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.ID)
+	case "notifications/release": // all calls that are held
+		for id := range s.held {
+			s.result(s.held[id], `{"released":true}`)
+			delete(s.held, id)
+		}
+	case "unknown":
+		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`, m.ID)
+	}
+}
+
+func (s *server) call(m incoming) {
+	args := m.Params.Arguments
+	switch m.Params.Name {
+	case "echo":
+		s.result(m.ID, `{"content":[]}`)
+	case "failing":
+		s.result(m.ID, `{"content":[],"isError":true}`)
+	case "pid":
+		s.result(m.ID, fmt.Sprintf(`{"pid":%d}`, os.Getpid()))
+	case "hold":
+		s.held[string(m.ID)] = m.ID
+	case "die":
+		s.out.Flush()
+		os.Exit(3)
+	}
+	for n := range args.Burst {
+		s.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":%d,"fill":"%s"}}`, n, strings.Repeat("x", args.Size))
+	}
+	for _, text := range args.Say {
+		text = strings.ReplaceAll(text, "$id", string(m.ID))
+		s.say("%s", strings.ReplaceAll(text, "$token", string(m.Params.Meta.ProgressToken)))
+	}
+}
+
+func (s *server) initialize(id json.RawMessage) {
+	switch os.Getenv(initializeVar) {
+	case "error":
+		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"Unsupported protocol version"}}`, id)
+	case "die":
+		os.Exit(4)
+	case "silent":
+	default:
+		s.result(id, `{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"child","version":"1"}}`)
+	}
+}
+
+func (s *server) discover(id json.RawMessage) {
+	switch os.Getenv(discoverVar) {
+	case "legacy":
+		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`, id)
+	case "die":
+		os.Exit(4)
+	case "silent":
+	default:
+		s.result(id, `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"cacheScope":"public","ttlMs":0}`)
+	}
+}

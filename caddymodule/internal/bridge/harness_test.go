@@ -1,0 +1,398 @@
+package bridge
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/audit"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
+	"github.com/snapgate/snapgate/identity"
+)
+
+// patience is far longer than anything here takes.
+const patience = 20 * time.Second
+
+// gateway is a bridge behind a real HTTP server. The header X-User says who calls,
+// X-Expires for how much longer the token is good.
+type gateway struct {
+	t        testing.TB
+	bridge   *Bridge
+	url      string
+	log      *journal
+	settings *Settings
+	client   *http.Client
+}
+
+// open starts a gateway; env is for its children, change for its settings.
+func open(t testing.TB, change func(*Settings), env ...string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, bridge: New(), log: newJournal()}
+	settings := Settings{
+		Launch: func(p *oauth.Principal) (Launch, error) {
+			return Launch{Digest: "d", Process: process.Config{
+				Command: os.Args[0],
+				Env:     append([]string{childVar + "=1", "GORACE=atexit_sleep_ms=0"}, env...),
+			}}, nil
+		},
+		StampMeta: true, StopTimeout: time.Second,
+		Audit: audit.New(slog.New(g.log)), Logger: slog.New(g.log),
+	}
+	if change != nil {
+		change(&settings)
+	}
+	g.settings = settings.Prepared()
+	gate, err := admission.New(admission.Settings{Authenticate: authenticate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		call, refusal := gate.Admit(w, r)
+		if refusal != nil {
+			refuse(w, call, refusal)
+			return
+		}
+		g.bridge.ServeCall(w, r, call, g.settings)
+	}))
+	g.url, g.client = srv.URL, srv.Client()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		g.bridge.Close(ctx)
+		srv.CloseClientConnections()
+		srv.Close()
+		if n := g.bridge.Processes(); n != 0 {
+			t.Errorf("%d processes are left", n)
+		}
+		if n := g.bridge.Sessions(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+	})
+	return g
+}
+
+func authenticate(r *http.Request) (*oauth.Principal, *answer.Refusal) {
+	name := r.Header.Get("X-User")
+	if name == "" {
+		return nil, nil
+	}
+	life := time.Hour
+	if text := r.Header.Get("X-Expires"); text != "" {
+		life, _ = time.ParseDuration(text)
+	}
+	const issuer = "https://issuer.example"
+	return &oauth.Principal{
+		Issuer: issuer, Subject: name, User: identity.UserKey(issuer, name),
+		ClientID: "client", Scopes: []string{}, Expires: time.Now().Add(life),
+	}, nil
+}
+
+// header is name, value, name, value.
+func (g *gateway) send(ctx context.Context, method, body string, header ...string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, g.url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("X-User", "alice")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return g.client.Do(r)
+}
+
+func (g *gateway) do(ctx context.Context, method, body string, header ...string) *reader {
+	g.t.Helper()
+	resp, err := g.send(ctx, method, body, header...)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	rd := &reader{t: g.t, Response: resp, lines: bufio.NewReader(resp.Body)}
+	g.t.Cleanup(func() { resp.Body.Close() })
+	return rd
+}
+
+// session begins a legacy session and returns the headers that its requests carry.
+func (g *gateway) session(user string) []string {
+	g.t.Helper()
+	resp := g.do(context.Background(), http.MethodPost, initializeRequest, "X-User", user)
+	if body := resp.body(); resp.StatusCode != http.StatusOK || resp.Header.Get("Mcp-Session-Id") == "" {
+		g.t.Fatalf("initialize: %d %s", resp.StatusCode, body)
+	}
+	header := []string{"X-User", user, "Mcp-Session-Id", resp.Header.Get("Mcp-Session-Id"), "Mcp-Protocol-Version", "2025-11-25"}
+	if status := g.notify(`notifications/initialized`, ``, header...); status != http.StatusAccepted {
+		g.t.Fatalf("initialized: %d", status)
+	}
+	return header
+}
+
+const initializeRequest = `{"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`
+
+// post sends a legacy request and returns once the answer's header is there.
+func (g *gateway) post(body string, header ...string) *reader {
+	g.t.Helper()
+	return g.do(context.Background(), http.MethodPost, body, header...)
+}
+
+func (g *gateway) get(ctx context.Context, header ...string) *reader {
+	g.t.Helper()
+	return g.do(ctx, http.MethodGet, "", header...)
+}
+
+func (g *gateway) notify(method, params string, header ...string) int {
+	g.t.Helper()
+	resp := g.post(`{"jsonrpc":"2.0","method":"`+method+`","params":{`+params+`}}`, header...)
+	resp.body()
+	return resp.StatusCode
+}
+
+// later posts without waiting.
+func (g *gateway) later(ctx context.Context, body string, header ...string) <-chan *reader {
+	out := make(chan *reader, 1)
+	go func() {
+		resp, err := g.send(ctx, http.MethodPost, body, header...)
+		if err != nil {
+			if !errors.Is(err, context.Canceled) {
+				g.t.Error(err)
+			}
+			close(out)
+			return
+		}
+		out <- &reader{t: g.t, Response: resp, lines: bufio.NewReader(resp.Body)}
+	}()
+	return out
+}
+
+func receive[T any](t testing.TB, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+// tool is a legacy tools/call; args go into its arguments.
+func tool(id, name, args string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"_meta":{"progressToken":"tok"},"name":%q,"arguments":{%s}}}`, id, name, args)
+}
+
+func saying(lines ...string) string {
+	text, err := json.Marshal(lines)
+	if err != nil {
+		panic(err)
+	}
+	return `"say":` + string(text)
+}
+
+const (
+	answered = `{"jsonrpc":"2.0","id":$id,"result":{"done":true}}`
+	progress = `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$token,"progress":%d}}`
+)
+
+// modern is a request of 2026-07-28 with the headers that go with it.
+func modern(id, method, params string, header ...string) (string, []string) {
+	if params != "" {
+		params = "," + params
+	}
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"progressToken":"tok"}%s}}`, id, method, params)
+	all := append([]string{"Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", method}, header...)
+	if m, err := message.Parse([]byte(body), 0); err == nil && m.Name() != "" {
+		all = append(all, "Mcp-Name", m.Name())
+	}
+	return body, all
+}
+
+func modernTool(id, name, args string, header ...string) (string, []string) {
+	return modern(id, "tools/call", fmt.Sprintf(`"name":%q,"arguments":{%s}`, name, args), header...)
+}
+
+// reader reads the answer to a request.
+type reader struct {
+	*http.Response
+	t     testing.TB
+	lines *bufio.Reader
+}
+
+func (r *reader) body() string {
+	r.t.Helper()
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.lines)
+	if err != nil {
+		r.t.Error(err)
+	}
+	return string(b)
+}
+
+// is checks an answer in JSON.
+func (r *reader) is(status int, body string) {
+	r.t.Helper()
+	if got := r.body(); r.StatusCode != status || got != body || r.Header.Get("Content-Type") != "application/json" {
+		r.t.Errorf("got  %d %s %s\nwant %d %s", r.StatusCode, r.Header.Get("Content-Type"), got, status, body)
+	}
+}
+
+// holds checks the status of an answer and what stands in it.
+func (r *reader) holds(status int, part string) {
+	r.t.Helper()
+	if got := r.body(); r.StatusCode != status || !strings.Contains(got, part) {
+		r.t.Errorf("got  %d %s\nwant %d with %s", r.StatusCode, got, status, part)
+	}
+}
+
+// next returns the next event's id and data; both are "" at the end. Comments are
+// passed over.
+func (r *reader) next() (id, data string) {
+	r.t.Helper()
+	if ct := r.Header.Get("Content-Type"); ct != "text/event-stream" {
+		r.t.Fatalf("%d %s instead of an event stream: %s", r.StatusCode, ct, r.body())
+	}
+	some := false
+	for {
+		line, err := r.lines.ReadString('\n')
+		line = strings.TrimSuffix(line, "\n")
+		switch field, value, _ := strings.Cut(line, ": "); {
+		case err != nil:
+			return "", ""
+		case line == "" && some:
+			return id, data
+		case field == "id":
+			id = value
+		case field == "data":
+			data, some = value, true
+		}
+	}
+}
+
+// says checks the data of the next event and returns its id.
+func (r *reader) says(want string) string {
+	r.t.Helper()
+	id, data := r.next()
+	if data != want {
+		r.t.Errorf("event %s\nis   %s\nwant %s", id, data, want)
+	}
+	return id
+}
+
+// ends checks that no event follows.
+func (r *reader) ends() {
+	r.t.Helper()
+	if id, data := r.next(); data != "" || id != "" {
+		r.t.Errorf("event %s follows: %s", id, data)
+	}
+}
+
+// journal keeps log records, and lets a test wait for one.
+type journal struct {
+	mu      sync.Mutex
+	added   *sync.Cond
+	records []map[string]string
+}
+
+func newJournal() *journal {
+	j := &journal{}
+	j.added = sync.NewCond(&j.mu)
+	return j
+}
+
+func (j *journal) Enabled(context.Context, slog.Level) bool { return true }
+func (j *journal) WithAttrs([]slog.Attr) slog.Handler       { return j }
+func (j *journal) WithGroup(string) slog.Handler            { return j }
+
+func (j *journal) Handle(_ context.Context, r slog.Record) error {
+	record := map[string]string{"msg": r.Message}
+	r.Attrs(func(a slog.Attr) bool {
+		record[a.Key] = a.Value.String()
+		return true
+	})
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.records = append(j.records, record)
+	j.added.Broadcast()
+	return nil
+}
+
+// await returns the first record that fits.
+func (j *journal) await(t testing.TB, what string, fits func(map[string]string) bool) map[string]string {
+	t.Helper()
+	late := false
+	timer := time.AfterFunc(patience, func() {
+		j.mu.Lock()
+		late = true
+		j.mu.Unlock()
+		j.added.Broadcast()
+	})
+	defer timer.Stop()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for {
+		for _, record := range j.records {
+			if fits(record) {
+				return record
+			}
+		}
+		if late {
+			t.Fatalf("no record: %s", what)
+		}
+		j.added.Wait()
+	}
+}
+
+// read waits until a child has read a line with the text. It needs [trace].
+func (j *journal) read(t testing.TB, text string) string {
+	t.Helper()
+	return j.await(t, "the child reads "+text, func(r map[string]string) bool {
+		return strings.HasPrefix(r["line"], "read ") && strings.Contains(r["line"], text)
+	})["line"]
+}
+
+// outcome waits for the audit record of a method or tool.
+func (j *journal) outcome(t testing.TB, of string) map[string]string {
+	t.Helper()
+	return j.await(t, "a call of "+of, func(r map[string]string) bool {
+		return r["msg"] == "call" && (r["method"] == of || r["tool"] == of)
+	})
+}
+
+// trace makes children tell what they read.
+const trace = "TEST_TRACE=1"
+
+type principal = oauth.Principal
+
+// answer returns the members of the result.
+func (r *reader) answer() map[string]json.RawMessage {
+	r.t.Helper()
+	var answer struct{ Result map[string]json.RawMessage }
+	if err := json.Unmarshal([]byte(r.body()), &answer); err != nil {
+		r.t.Fatal(err)
+	}
+	return answer.Result
+}
+
+// decode takes the list of lines out of the answer to "seen".
+func decode(t testing.TB, result map[string]json.RawMessage, list *[]string) {
+	t.Helper()
+	if err := json.Unmarshal(result["seen"], list); err != nil {
+		t.Fatal(err)
+	}
+}

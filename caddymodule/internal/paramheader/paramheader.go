@@ -1,0 +1,162 @@
+// Package paramheader checks the Mcp-Param-* header fields of MCP 2026-07-28, by which
+// a client repeats arguments of a tool call so that proxies can route by them. Which
+// arguments those are stands in the tool's input schema, as x-mcp-header; so a gateway
+// remembers the schemas that it sees in the answers to tools/list. A field that no
+// schema asks for means nothing.
+//
+// What is not repeated faithfully is refused: a proxy would have acted on another value
+// than the server.
+package paramheader
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+const prefix = "Mcp-Param-"
+
+// Table knows the tools of one server. The zero Table knows none. It keeps only tools
+// that have such arguments.
+type Table struct {
+	mu    sync.RWMutex
+	tools map[string][]binding
+}
+
+// binding joins an argument, by its path, to a header field.
+type binding struct {
+	path  []string
+	field string
+}
+
+// schema is as much of JSON Schema as says which properties are repeated.
+type schema struct {
+	Type       json.RawMessage   `json:"type"`
+	Header     string            `json:"x-mcp-header"`
+	Properties map[string]schema `json:"properties"`
+}
+
+// Learn takes the tools member of an answer to tools/list. What is malformed is passed
+// over: the client sees the list as it is.
+func (t *Table) Learn(tools []byte) {
+	var listed []struct {
+		Name        string          `json:"name"`
+		InputSchema json.RawMessage `json:"inputSchema"`
+	}
+	if json.Unmarshal(tools, &listed) != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, tool := range listed {
+		delete(t.tools, tool.Name)
+		var s schema
+		if json.Unmarshal(tool.InputSchema, &s) != nil {
+			continue
+		}
+		if bindings := s.bindings(nil, nil); len(bindings) > 0 {
+			if t.tools == nil {
+				t.tools = map[string][]binding{}
+			}
+			t.tools[tool.Name] = bindings
+		}
+	}
+}
+
+func (s schema) bindings(path []string, found []binding) []binding {
+	for name, property := range s.Properties {
+		at := append(path[:len(path):len(path)], name)
+		if property.Header != "" {
+			found = append(found, binding{at, http.CanonicalHeaderKey(prefix + property.Header)})
+		}
+		found = property.bindings(at, found)
+	}
+	return found
+}
+
+// Check says whether the header fields of a call repeat its arguments, which are raw
+// JSON or nil. The error names the field.
+func (t *Table) Check(header http.Header, tool string, arguments []byte) error {
+	t.mu.RLock()
+	bindings := t.tools[tool]
+	t.mu.RUnlock()
+	for _, b := range bindings {
+		if err := b.check(header, arguments); err != nil {
+			return fmt.Errorf("the header %s %w", b.field, err)
+		}
+	}
+	return nil
+}
+
+func (b binding) check(header http.Header, arguments []byte) error {
+	values := header.Values(b.field)
+	argument := lookUp(arguments, b.path)
+	switch {
+	case argument == nil && len(values) == 0:
+		return nil
+	case argument == nil:
+		return fmt.Errorf("repeats an argument that is not in the body")
+	case len(values) != 1:
+		return fmt.Errorf("must stand in the request once: the body has the argument")
+	}
+	value, ok := protocol.DecodeHeader(values[0])
+	if !ok {
+		return fmt.Errorf("is malformed")
+	}
+	if !equal(value, argument) {
+		return fmt.Errorf("does not match the body")
+	}
+	return nil
+}
+
+// lookUp returns an argument's raw JSON, nil if it is absent or null.
+func lookUp(raw []byte, path []string) []byte {
+	for _, name := range path {
+		var object map[string]json.RawMessage
+		if json.Unmarshal(raw, &object) != nil {
+			return nil
+		}
+		raw = object[name]
+	}
+	if string(raw) == "null" {
+		return nil
+	}
+	return raw
+}
+
+// equal compares a field's value with an argument: strings and booleans as they are,
+// integers by value. Nothing else can be repeated.
+func equal(value string, argument []byte) bool {
+	if len(argument) == 0 {
+		return false
+	}
+	switch c := argument[0]; {
+	case c == '"':
+		s, ok := message.Unquote(argument)
+		return ok && s == value
+	case c == 't' || c == 'f':
+		return value == string(argument)
+	case c == '-' || '0' <= c && c <= '9':
+		a, okA := integer(value)
+		b, okB := integer(strings.TrimSpace(string(argument)))
+		return okA && okB && a == b
+	}
+	return false
+}
+
+// integer reads a number that JavaScript holds exactly, in whatever form it is written.
+func integer(s string) (int64, bool) {
+	const most = 1<<53 - 1
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > most {
+		return 0, false
+	}
+	return int64(f), true
+}

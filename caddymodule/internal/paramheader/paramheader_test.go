@@ -1,0 +1,69 @@
+package paramheader
+
+import (
+	"net/http"
+	"testing"
+)
+
+const tools = `[
+	{"name":"query","inputSchema":{"type":"object","properties":{
+		"region":{"type":"string","x-mcp-header":"Region"},
+		"n":{"type":"integer","x-mcp-header":"Count"},
+		"dry":{"type":"boolean","x-mcp-header":"dry"},
+		"where":{"type":"object","properties":{"table":{"type":"string","x-mcp-header":"Table"}}}
+	}}},
+	{"name":"plain","inputSchema":{"type":"object","properties":{"region":{"type":"string"}}}},
+	{"name":"odd","inputSchema":true}
+]`
+
+func TestCheck(t *testing.T) {
+	var table Table
+	table.Learn([]byte(tools))
+	for _, tc := range []struct {
+		name, tool, arguments string
+		header                http.Header
+		ok                    bool
+	}{
+		{"nothing to repeat", "query", `{}`, nil, true},
+		{"no arguments", "query", ``, nil, true},
+		{"null counts as absent", "query", `{"region":null}`, nil, true},
+		{"string", "query", `{"region":"eu"}`, http.Header{"Mcp-Param-Region": {"eu"}}, true},
+		{"string with escapes", "query", `{"region":"\u0065u"}`, http.Header{"Mcp-Param-Region": {"eu"}}, true},
+		{"base64", "query", `{"region":"Hello"}`, http.Header{"Mcp-Param-Region": {"=?base64?SGVsbG8=?="}}, true},
+		{"base64 without padding", "query", `{"region":"Hello"}`, http.Header{"Mcp-Param-Region": {"=?base64?SGVsbG8?="}}, false},
+		{"base64 of rubbish", "query", `{"region":"Hello"}`, http.Header{"Mcp-Param-Region": {"=?base64?SG!!?="}}, false},
+		{"no closing mark: as it is", "query", `{"region":"=?base64?SGVsbG8="}`, http.Header{"Mcp-Param-Region": {"=?base64?SGVsbG8="}}, true},
+		{"another value", "query", `{"region":"eu"}`, http.Header{"Mcp-Param-Region": {"us"}}, false},
+		{"case differs", "query", `{"region":"eu"}`, http.Header{"Mcp-Param-Region": {"EU"}}, false},
+		{"missing", "query", `{"region":"eu"}`, nil, false},
+		{"not in the body", "query", `{}`, http.Header{"Mcp-Param-Region": {"eu"}}, false},
+		{"twice", "query", `{"region":"eu"}`, http.Header{"Mcp-Param-Region": {"eu", "eu"}}, false},
+		{"integer", "query", `{"n":42}`, http.Header{"Mcp-Param-Count": {"42"}}, true},
+		{"integer in another form", "query", `{"n":4.2e1}`, http.Header{"Mcp-Param-Count": {"42.0"}}, true},
+		{"integer, other value", "query", `{"n":42}`, http.Header{"Mcp-Param-Count": {"43"}}, false},
+		{"integer beyond 2^53", "query", `{"n":9007199254740993}`, http.Header{"Mcp-Param-Count": {"9007199254740993"}}, false},
+		{"a fraction", "query", `{"n":1.5}`, http.Header{"Mcp-Param-Count": {"1.5"}}, false},
+		{"boolean", "query", `{"dry":true}`, http.Header{"Mcp-Param-Dry": {"true"}}, true},
+		{"boolean, other value", "query", `{"dry":true}`, http.Header{"Mcp-Param-Dry": {"false"}}, false},
+		{"nested", "query", `{"where":{"table":"t"}}`, http.Header{"Mcp-Param-Table": {"t"}}, true},
+		{"nested, missing", "query", `{"where":{"table":"t"}}`, nil, false},
+		{"an object cannot be repeated", "query", `{"region":{}}`, http.Header{"Mcp-Param-Region": {"{}"}}, false},
+		{"a field that no schema asks for", "plain", `{"region":"eu"}`, http.Header{"Mcp-Param-Region": {"us"}}, true},
+		{"a tool that is not known", "other", `{"region":"eu"}`, nil, true},
+	} {
+		err := table.Check(tc.header, tc.tool, []byte(tc.arguments))
+		if (err == nil) != tc.ok {
+			t.Errorf("%s: error = %v", tc.name, err)
+		}
+	}
+}
+
+func TestLearnForgetsWhatAToolNoLongerAsksFor(t *testing.T) {
+	var table Table
+	table.Learn([]byte(tools))
+	table.Learn([]byte(`[{"name":"query","inputSchema":{"type":"object"}}]`))
+	table.Learn([]byte(`{"not":"a list"}`))
+	if err := table.Check(nil, "query", []byte(`{"region":"eu"}`)); err != nil {
+		t.Error(err)
+	}
+}
