@@ -12,7 +12,6 @@
 package backend
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -220,18 +219,10 @@ func (c *Conn) unclaimed(m *message.Message) {
 	c.cfg.Unclaimed(m, m.Edit().DropMeta(identity.MetaPrefix).Bytes())
 }
 
-// malformed fails the call that a line which is no good message was meant for. A
-// lenient look finds the id, since the strict one may have stopped before it.
+// malformed fails the call that a line which is no good message was meant for.
 func (c *Conn) malformed(line []byte, err error) {
 	c.cfg.Logger.Warn("the server wrote a line that is no valid message", "error", err, "bytes", len(line))
-	var envelope struct {
-		ID     json.RawMessage `json:"id"`
-		Method *string         `json:"method"`
-	}
-	if json.Unmarshal(line, &envelope) != nil || envelope.Method != nil {
-		return
-	}
-	if call := c.take(envelope.ID, true); call != nil {
+	if call := c.take(message.LooseID(line), true); call != nil {
 		call.sink.Deliver(Event{Err: fmt.Errorf("the server's answer is no valid message: %w", err), Last: true})
 	}
 }
