@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func checkAccept(r *http.Request) *answer.Refusal {
 	for _, value := range values {
 		for part := range strings.SplitSeq(value, ",") {
 			media, params, err := mime.ParseMediaType(part)
-			if err != nil || params["q"] == "0" {
+			if weight, bad := strconv.ParseFloat(params["q"], 64); err != nil || params["q"] != "" && (bad != nil || weight <= 0) {
 				continue
 			}
 			json = json || media == "application/json" || media == "application/*" || media == "*/*"
@@ -58,10 +59,13 @@ func (g *Gate) readMessage(w http.ResponseWriter, r *http.Request, call *Call) *
 	call.Bytes = len(body)
 	msg, err := message.Parse(body, 0)
 	if err != nil {
-		call.Message = &message.Message{ID: msg.ID} // so that the answer names it
 		code := protocol.CodeInvalidRequest
-		if errors.Is(err, message.ErrSyntax) {
+		call.Message = &message.Message{}
+		switch {
+		case errors.Is(err, message.ErrSyntax):
 			code = protocol.CodeParse
+		case message.IDKey(msg.ID) != "":
+			call.Message.ID = msg.ID // so that the answer names it
 		}
 		return answer.New(http.StatusBadRequest, code, "%v", err)
 	}
@@ -93,10 +97,15 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 	if r.ContentLength > limit {
 		return nil, tooLarge
 	}
+	late := false
 	// Writers that know no deadline are left to the server's own timeouts.
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(g.settings.BodyTimeout)); err == nil {
-		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+		defer func() {
+			if !late {
+				_ = rc.SetReadDeadline(time.Time{})
+			}
+		}()
 	}
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
@@ -108,6 +117,7 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 	case errors.As(err, &large):
 		return nil, tooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		late = true
 		return nil, answer.New(http.StatusRequestTimeout, protocol.CodeInvalidRequest, "The body did not arrive within %v", g.settings.BodyTimeout).With("Connection", "close")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body ended too early")

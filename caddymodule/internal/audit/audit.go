@@ -22,7 +22,7 @@ const (
 	ToolError = "tool_error" // the result of a tool says that it failed
 	Error     = "error"      // the server answered with a JSON-RPC error
 	Refused   = "refused"    // the gateway did not carry the call
-	Cancelled = "cancelled"  // by the client
+	Cancelled = "cancelled"  // by the client, or because the gateway goes down
 	TimedOut  = "timeout"    // call_timeout
 	Died      = "died"       // the server's process ended in mid-call
 )

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -53,13 +52,18 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 	wr := x.stream.attach(1)
 	x.writer = wr
 	defer x.stream.detach(wr)
+	defer func() {
+		if x.began {
+			x.sse.end()
+		}
+	}()
 	// The headers have been sent by then. Access logs read what remains, and a session's
 	// id is a secret.
 	defer w.Header().Del(protocol.HeaderSession)
 
 	timer := time.NewTimer(min(silence, time.Until(deadline)))
 	defer timer.Stop()
-	stopping := x.bridge.stopping
+	stopping, late := x.bridge.stopping, errTimeout
 	for {
 		if !x.gone {
 			if e, done := x.drain(wr); done {
@@ -75,14 +79,14 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 		case <-timer.C:
 			left := time.Until(deadline)
 			if left <= 0 {
-				return x.abandon(wr, errTimeout)
+				return x.abandon(wr, late)
 			}
 			x.idle()
 			timer.Reset(min(keepalive, left))
 		case <-r.Context().Done():
 			x.gone = true
 		case <-stopping:
-			stopping = nil
+			stopping, late = nil, errStopping
 			if x.listens() {
 				return x.abandon(wr, errStopping)
 			}
@@ -95,9 +99,13 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 // drain writes what is there, and returns the last event once it is.
 func (x *exchange) drain(wr *writer) (last event, done bool) {
 	events, over := x.stream.take(wr)
-	for _, e := range events {
-		x.write(e)
-		if e.last {
+	if len(events) == 1 && events[0].last && !x.began {
+		x.writeJSON(events[0])
+		return events[0], true
+	}
+	if len(events) > 0 {
+		x.writeEvents(events)
+		if e := events[len(events)-1]; e.last {
 			return e, true
 		}
 	}
@@ -114,16 +122,16 @@ func (x *exchange) linger(deadline time.Time) (event, error) {
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	stopping := x.bridge.stopping
+	stopping, late := x.bridge.stopping, errTimeout
 	for {
 		select {
 		case <-x.stream.finished():
 			e := x.stream.final()
 			return e, e.err
 		case <-timer.C:
-			return x.abandon(nil, errTimeout)
+			return x.abandon(nil, late)
 		case <-stopping:
-			stopping = nil
+			stopping, late = nil, errStopping
 			timer.Reset(time.Until(x.soon(deadline)))
 		}
 	}
@@ -154,24 +162,17 @@ func (x *exchange) abandon(wr *writer, err error) (event, error) {
 	return e, e.err
 }
 
-// write sends one event in the form that fits. A client that can't be written to has
-// gone; what it did not get stays in the stream.
-func (x *exchange) write(e event) {
-	if x.gone {
-		return
-	}
-	if e.last && !x.began {
-		x.writeJSON(e)
-		return
-	}
+// writeEvents continues the event stream. A client that can't be written to has gone;
+// what it did not get stays in the stream.
+func (x *exchange) writeEvents(events []event) {
 	x.begin()
-	if err := x.sse.event(x.stream.id, e); err != nil {
-		x.gone = true
-		x.stream.fail(x.writer, e.number)
+	for _, e := range events {
+		x.sse.add(x.stream.id, e)
 	}
 	x.bytesOut = x.sse.bytes
-	if e.last {
-		x.sse.end()
+	if err := x.sse.flush(); err != nil {
+		x.gone = true
+		x.stream.fail(x.writer, events[0].number)
 	}
 }
 
@@ -231,7 +232,7 @@ func faultFrame(err error, id []byte) []byte {
 func (b *Bridge) record(log *audit.Log, call *admission.Call, e event, err error, bytesOut int) {
 	record := newRecord(call)
 	record.BytesOut = bytesOut
-	record.Outcome, record.Code = outcome(e, err)
+	record.Outcome, record.Code = outcome(call, e, err)
 	log.Write(record)
 }
 
@@ -260,14 +261,19 @@ func newRecord(call *admission.Call) audit.Record {
 	return record
 }
 
-func outcome(e event, err error) (string, int) {
+// outcome says how a call ended. A subscription that the gateway ends has ended well.
+func outcome(call *admission.Call, e event, err error) (string, int) {
 	switch {
+	case call.Method() == message.MethodListen && (errors.Is(err, errTimeout) || errors.Is(err, errStopping)):
+		return audit.OK, 0
 	case errors.Is(err, errTimeout):
 		return audit.TimedOut, protocol.CodeInternal
-	case errors.Is(err, errCanceled), errors.Is(err, context.Canceled):
+	case errors.Is(err, errCanceled), errors.Is(err, errStopping):
 		return audit.Cancelled, 0
-	case err != nil:
+	case errors.Is(err, backend.ErrClosed):
 		return audit.Died, protocol.CodeInternal
+	case err != nil:
+		return audit.Error, protocol.CodeInternal
 	case e.msg != nil && e.msg.IsError():
 		code, _ := strconv.Atoi(string(e.msg.Error.Get("code")))
 		return audit.Error, code

@@ -52,13 +52,15 @@ func (s *session) stream(w http.ResponseWriter, r *http.Request, source *stream,
 	}
 	ticker := time.NewTicker(keepalive)
 	defer ticker.Stop()
+	sessionOver := s.over
 	for {
 		events, over := source.take(wr)
 		for _, e := range events {
-			if err := out.event(source.id, e); err != nil {
-				source.fail(wr, e.number)
-				return
-			}
+			out.add(source.id, e)
+		}
+		if err := out.flush(); err != nil && len(events) > 0 {
+			source.fail(wr, events[0].number)
+			return
 		}
 		if over {
 			return
@@ -71,8 +73,8 @@ func (s *session) stream(w http.ResponseWriter, r *http.Request, source *stream,
 			}
 		case <-r.Context().Done():
 			return
-		case <-s.over:
-			return
+		case <-sessionOver:
+			sessionOver = nil // its streams end now; what they have said is still written
 		case <-s.bridge.stopping:
 			return
 		case <-expiry:

@@ -236,6 +236,8 @@ type reader struct {
 
 func (r *reader) body() string {
 	r.t.Helper()
+	bound := time.AfterFunc(patience, func() { r.Body.Close() })
+	defer bound.Stop()
 	defer r.Body.Close()
 	b, err := io.ReadAll(r.lines)
 	if err != nil {
@@ -267,6 +269,8 @@ func (r *reader) next() (id, data string) {
 	if ct := r.Header.Get("Content-Type"); ct != "text/event-stream" {
 		r.t.Fatalf("%d %s instead of an event stream: %s", r.StatusCode, ct, r.body())
 	}
+	bound := time.AfterFunc(patience, func() { r.Body.Close() })
+	defer bound.Stop()
 	some := false
 	for {
 		line, err := r.lines.ReadString('\n')
@@ -379,6 +383,8 @@ const trace = "TEST_TRACE=1"
 
 type principal = oauth.Principal
 
+var aliceKey = identity.UserKey("https://issuer.example", "alice")
+
 // answer returns the members of the result.
 func (r *reader) answer() map[string]json.RawMessage {
 	r.t.Helper()
@@ -395,4 +401,21 @@ func decode(t testing.TB, result map[string]json.RawMessage, list *[]string) {
 	if err := json.Unmarshal(result["seen"], list); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// until waits for something that makes no event.
+func (g *gateway) until(what string, so func() bool) {
+	g.t.Helper()
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			g.t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// find returns the session that the headers name.
+func (g *gateway) find(header []string) *session {
+	g.bridge.mu.Lock()
+	defer g.bridge.mu.Unlock()
+	return g.bridge.sessions[header[3]]
 }

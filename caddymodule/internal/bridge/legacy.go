@@ -156,8 +156,11 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 		})
 		s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
 		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.closed {
+			return nil, closing()
+		}
 		b.sessions[s.id] = s
-		b.mu.Unlock()
 		return s.conn, nil
 	})
 	if refusal != nil {
@@ -170,11 +173,15 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 // discard forgets a session whose child was not started.
 func (b *Bridge) discard(s *session) {
 	s.mu.Lock()
+	ended := s.ended
 	s.ended = true
 	if s.idle != nil {
 		s.idle.Stop()
 	}
 	s.mu.Unlock()
+	if ended {
+		return // by somebody who has done the rest
+	}
 	b.mu.Lock()
 	delete(b.sessions, s.id)
 	b.mu.Unlock()

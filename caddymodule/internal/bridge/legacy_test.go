@@ -66,13 +66,7 @@ func TestTheSessionIsNamedOnlyIfTheServerTookIt(t *testing.T) {
 // gone waits until no session and no process is left.
 func (g *gateway) gone() {
 	g.t.Helper()
-	deadline := time.Now().Add(patience)
-	for g.bridge.Processes()+g.bridge.Sessions() > 0 {
-		if time.Now().After(deadline) {
-			g.t.Fatalf("%d sessions and %d processes are left", g.bridge.Sessions(), g.bridge.Processes())
-		}
-		time.Sleep(time.Millisecond)
-	}
+	g.until("no session and no process is left", func() bool { return g.bridge.Processes()+g.bridge.Sessions() == 0 })
 }
 
 func TestACommandThatCannotBeStartedIs502(t *testing.T) {
@@ -147,8 +141,9 @@ func TestAClientCancelsItsOwnCallsOnly(t *testing.T) {
 	g := open(t, nil, trace)
 	s, other := g.session("alice"), g.session("alice")
 	held := g.later(t.Context(), tool(`7`, "hold", ``), s...)
-	theirs := g.later(t.Context(), tool(`8`, "hold", ``), other...)
-	g.log.read(t, `"hold"`)
+	theirs := g.later(t.Context(), tool(`8`, "hold", `"mark":"theirs"`), other...)
+	g.log.read(t, `"arguments":{}`)
+	g.log.read(t, `"theirs"`)
 	for _, params := range []string{`"requestId":7`, `"requestId":"8"`, `"requestId":1`, ``} {
 		if status := g.notify("notifications/cancelled", params, other...); status != http.StatusAccepted {
 			t.Errorf("cancelling %s: %d", params, status)
@@ -238,7 +233,8 @@ func TestMessagesWaitForAGETStream(t *testing.T) {
 	g := open(t, nil)
 	s := g.session("alice")
 	g.post(tool(`1`, "say", saying(answered, `{"jsonrpc":"2.0","id":5,"method":"ping"}`)), s...).body()
-	seen(g, s)
+	standalone := g.find(s).standalone
+	g.until("the request is there", func() bool { events, _ := standalone.size(); return events == 1 })
 	g.get(t.Context(), s...).says(`{"jsonrpc":"2.0","id":5,"method":"ping"}`)
 }
 

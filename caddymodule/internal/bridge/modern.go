@@ -37,6 +37,11 @@ func (b *Bridge) modernNotification(w http.ResponseWriter, r *http.Request, call
 	switch call.Message.Method {
 	case message.MethodCancelled, message.MethodInitialized, message.MethodProgress:
 	default:
+		release, refusal := b.admit(call, settings)
+		if refusal != nil {
+			return refusal
+		}
+		defer release()
 		p, refusal := b.acquire(r.Context(), call, settings)
 		if refusal != nil {
 			return refusal
@@ -143,7 +148,7 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 		}
 		b.mu.Unlock()
 		if p == nil {
-			return nil, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The gateway is shutting down").RetryAfter(time.Second)
+			return nil, closing()
 		}
 		select {
 		case <-p.ready:
@@ -163,6 +168,10 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 	}
 }
 
+func closing() *answer.Refusal {
+	return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The gateway is shutting down").RetryAfter(time.Second)
+}
+
 func legacyOnly(call *admission.Call) *answer.Refusal {
 	return answer.UnsupportedVersion(call.Version, protocol.LegacyVersions)
 }
@@ -175,7 +184,7 @@ func (p *pooled) start(call *admission.Call, settings *Settings) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.ended {
-			return nil, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The gateway is shutting down").RetryAfter(time.Second)
+			return nil, closing()
 		}
 		p.conn = backend.New(backend.Config{
 			Process: launch.Process, Era: protocol.Modern, Logger: settings.Logger,

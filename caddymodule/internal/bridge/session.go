@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -18,6 +19,9 @@ import (
 
 // maxStreams is how many GET streams a session may have open; the newest receives.
 const maxStreams = 4
+
+// maxAsked is how many requests of a server may wait for its client.
+const maxAsked = 1024
 
 // standaloneID names the stream that belongs to no call.
 const standaloneID = "s"
@@ -45,8 +49,9 @@ type session struct {
 
 // inCall is a call in flight. call is nil for the moment in which it is being sent.
 type inCall struct {
-	stream *stream
-	call   *backend.Call
+	stream    *stream
+	call      *backend.Call
+	cancelled *message.Message // came in that moment
 }
 
 // owner is whom a session belongs to: not the token, which is renewed, but issuer
@@ -87,14 +92,17 @@ func (b *Bridge) find(id string, p *oauth.Principal, settings *Settings) (*sessi
 // end ends the session and its child. Calls in flight are told.
 func (s *session) end(reason string) {
 	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return
-	}
+	first := !s.ended
 	s.ended = true
-	s.idle.Stop()
 	s.mu.Unlock()
+	if first {
+		s.clear(reason)
+	}
+}
 
+// clear is what follows, once, after ended was set.
+func (s *session) clear(reason string) {
+	s.idle.Stop()
 	b := s.bridge
 	b.mu.Lock()
 	if b.sessions[s.id] == s {
@@ -113,8 +121,12 @@ func (o owner) key() string { return o.issuer + "\n" + o.subject }
 func (s *session) send(m *message.Message, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
 	call, err := s.conn.Call(m, stamp, in.stream)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	in.call = call
+	cancelled := in.cancelled
+	s.mu.Unlock()
+	if cancelled != nil && err == nil {
+		s.cancel(cancelled)
+	}
 	return call, err
 }
 
@@ -131,7 +143,7 @@ func (s *session) begin(m *message.Message) (*inCall, *answer.Refusal) {
 		return nil, answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "A request with the id %s is in flight in this session", m.ID)
 	}
 	s.streams++
-	in := &inCall{stream: &stream{id: fmt.Sprintf("c%d", s.streams), request: m.ID, lost: s.lost}}
+	in := &inCall{stream: &stream{id: fmt.Sprintf("c%d", s.streams), request: bytes.Clone(m.ID), lost: s.lost}}
 	s.calls[key] = in
 	return in, nil
 }
@@ -146,6 +158,7 @@ func (s *session) finish(m *message.Message, in *inCall, resumable bool) {
 	if !resumable || s.ended {
 		return
 	}
+	in.stream.settle()
 	s.kept = append(s.kept, in.stream)
 	events, bytes := 0, 0
 	for i, kept := range slices.Backward(s.kept) {
@@ -190,6 +203,10 @@ func (s *session) fromServer(m *message.Message, frame []byte) {
 	case s.ended:
 		s.mu.Unlock()
 		return
+	case m.Kind == message.Request && len(s.asked) >= maxAsked:
+		s.mu.Unlock()
+		s.lost(event{msg: m})
+		return
 	case m.Kind == message.Request:
 		s.asked[message.IDKey(m.ID)] = true
 	case m.Method == message.MethodCancelled:
@@ -209,7 +226,7 @@ func (s *session) target(m *message.Message) *stream {
 	}
 	var newest *stream
 	for _, in := range s.calls {
-		if in.stream.attached() && (newest == nil || len(in.stream.id) > len(newest.id) || len(in.stream.id) == len(newest.id) && in.stream.id > newest.id) {
+		if (!listening || in.stream.attached()) && in.stream.open() && (newest == nil || len(in.stream.id) > len(newest.id) || len(in.stream.id) == len(newest.id) && in.stream.id > newest.id) {
 			newest = in.stream
 		}
 	}
@@ -252,7 +269,7 @@ func (s *session) cancel(m *message.Message) {
 	in := s.calls[message.IDKey(m.Params.Get("requestId"))]
 	var call *backend.Call
 	if in != nil {
-		call = in.call
+		call, in.cancelled = in.call, m
 	}
 	s.mu.Unlock()
 	if call == nil {
@@ -272,12 +289,15 @@ func (s *session) reap() {
 	if len(s.calls) > 0 {
 		left = timeout
 	}
-	if left > 0 && !s.ended {
+	due := left <= 0 && !s.ended
+	if due {
+		s.ended = true // with the lock held: no call slips in between
+	} else if !s.ended {
 		s.idle.Reset(left)
 	}
 	s.mu.Unlock()
-	if left <= 0 {
-		s.end("idle")
+	if due {
+		s.clear("idle")
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
-// sse writes an event stream (HTML Living Standard, section 9.2) and flushes after
-// each event, so that nothing on the way holds it back.
+// sse writes an event stream (HTML Living Standard, section 9.2) and flushes it after
+// all that is there to be said, so that nothing on the way holds it back.
 type sse struct {
 	w     http.ResponseWriter
 	rc    *http.ResponseController
@@ -32,9 +32,9 @@ func (s *sse) begin(sessionID string) {
 	s.w.WriteHeader(http.StatusOK)
 }
 
-// event writes one message. id is the stream's prefix, "" for events without id.
-func (s *sse) event(id string, e event) error {
-	s.buf = s.buf[:0]
+// add appends one message to what flush will write. id is the stream's prefix, "" for
+// events without id.
+func (s *sse) add(id string, e event) {
 	if id != "" {
 		s.buf = append(s.buf, "id: "...)
 		s.buf = append(s.buf, id...)
@@ -46,19 +46,21 @@ func (s *sse) event(id string, e event) error {
 	s.buf = append(s.buf, e.frame...)
 	s.buf = append(s.buf, "\n\n"...)
 	s.bytes += len(e.frame)
-	return s.flush()
 }
 
 // prime writes an event without data, which only tells the client where it would
 // resume (MCP 2025-11-25, Streamable HTTP).
 func (s *sse) prime(id string) error {
-	s.buf = append(s.buf[:0], "id: "+id+"-0\ndata: \n\n"...)
+	s.buf = append(s.buf, "id: "+id+"-0\ndata: \n\n"...)
 	return s.flush()
 }
 
+// largeBuffer is what a stream may keep between two writes, in bytes.
+const largeBuffer = 64 << 10
+
 // comment keeps proxies from taking the stream for dead.
 func (s *sse) comment() error {
-	s.buf = append(s.buf[:0], ": \n\n"...)
+	s.buf = append(s.buf, ": \n\n"...)
 	return s.flush()
 }
 
@@ -68,10 +70,17 @@ func (s *sse) end() { _ = s.rc.SetWriteDeadline(time.Time{}) }
 // flush bounds the time a client may take to read: one that does not is cut off, and
 // costs a goroutine no longer.
 func (s *sse) flush() error {
+	if len(s.buf) == 0 {
+		return nil
+	}
+	defer func() { s.buf = s.buf[:0] }()
 	// A writer that knows no deadline is left to the server's own timeouts.
 	_ = s.rc.SetWriteDeadline(time.Now().Add(writeTime))
 	if _, err := s.w.Write(s.buf); err != nil {
 		return err
+	}
+	if cap(s.buf) > largeBuffer {
+		s.buf = nil
 	}
 	return s.rc.Flush()
 }

@@ -8,10 +8,13 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 )
 
-// What a stream keeps for clients that read slowly or come back.
+// What a stream keeps: of what was written, or while nobody reads, for clients that come
+// back; and of what waits for a client that reads slowly.
 const (
-	maxEvents = 256
-	maxBytes  = 1 << 20
+	maxEvents  = 256
+	maxBytes   = 1 << 20
+	maxWaiting = 4096
+	maxBacklog = 4 << 20
 )
 
 // event is one message on its way to the client.
@@ -133,22 +136,28 @@ func (s *stream) final() event {
 // evict keeps the bounds and returns what no client has seen. The newest event
 // always stays.
 func (s *stream) evict() (lost []event) {
-	for len(s.events) > 1 && (len(s.events) > maxEvents || s.bytes > maxBytes) {
-		i := 0
-		if s.written == 0 {
-			i = max(0, slices.IndexFunc(s.events[:len(s.events)-1], func(e event) bool {
-				return e.msg != nil && e.msg.Kind == message.Notification
-			}))
-		}
-		if i < s.written {
-			s.written--
-		} else {
-			lost = append(lost, s.events[i])
-		}
-		s.bytes -= len(s.events[i].frame)
-		s.events = slices.Delete(s.events, i, i+1)
+	for s.written > 0 && (len(s.events) > maxEvents || s.bytes > maxBytes) {
+		s.remove(0)
+		s.written--
+	}
+	events, bytes := maxEvents, maxBytes
+	if len(s.writers) > 0 {
+		events, bytes = maxWaiting, maxBacklog
+	}
+	for len(s.events) > 1 && (len(s.events) > events || s.bytes > bytes) {
+		// Notifications go before requests, which somebody waits for.
+		i := max(0, slices.IndexFunc(s.events[:len(s.events)-1], func(e event) bool {
+			return e.msg != nil && e.msg.Kind == message.Notification
+		}))
+		lost = append(lost, s.events[i])
+		s.remove(i)
 	}
 	return lost
+}
+
+func (s *stream) remove(i int) {
+	s.bytes -= len(s.events[i].frame)
+	s.events = slices.Delete(s.events, i, i+1)
 }
 
 func (s *stream) wakeNewest() {
@@ -178,7 +187,9 @@ func (s *stream) resume(number int64, limit int) *writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written = s.after(number)
-	return s.add(limit)
+	w := s.add(limit)
+	w.seen = number
+	return w
 }
 
 func (s *stream) add(limit int) *writer {
@@ -235,6 +246,9 @@ func (s *stream) take(w *writer) (events []event, done bool) {
 	if s.id == "" {
 		s.events, s.written, s.bytes = s.events[:0], 0, 0
 	}
+	for i := range s.events {
+		s.events[i].msg = nil // what is kept is kept once
+	}
 	return events, s.ended
 }
 
@@ -252,9 +266,23 @@ func (s *stream) fail(w *writer, number int64) {
 	s.wakeNewest()
 }
 
+// settle lets go of what only the end of the call is interested in.
+func (s *stream) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last.msg = nil
+}
+
 // size is what the stream holds, in events and bytes.
 func (s *stream) size() (events, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.events), s.bytes
+}
+
+// open says whether more may come.
+func (s *stream) open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.ended
 }

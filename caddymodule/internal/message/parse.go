@@ -67,6 +67,9 @@ func (m *Message) read(dec *jsontext.Decoder) error {
 		_, err := dec.ReadValue()
 		return syntax(err)
 	default:
+		if _, err := dec.ReadValue(); err != nil {
+			return syntax(err)
+		}
 		return m.invalid("a message is an object")
 	}
 	if err := m.readObject(dec, &m.top, levelEnvelope); err != nil {

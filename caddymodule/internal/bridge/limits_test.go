@@ -1,0 +1,262 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"net/http/httptest"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+)
+
+func TestTooManyCallsOfAUserAre429(t *testing.T) {
+	g := open(t, func(s *Settings) { s.MaxConcurrent = 2 }, trace)
+	s := g.session("alice")
+	first := g.later(t.Context(), tool(`1`, "hold", ``), s...)
+	second := g.later(t.Context(), tool(`2`, "hold", ``), s...)
+	g.until("both are in flight", func() bool { return g.bridge.concurrent.InUse(aliceKey) == 2 })
+	for _, resp := range []*reader{g.post(tool(`3`, "echo", ``), s...), g.modernTool(`3`, "echo", ``)} {
+		if resp.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		resp.holds(http.StatusTooManyRequests, `"id":3`)
+	}
+	g.post(tool(`1`, "echo", ``), g.session("bob")...).holds(http.StatusOK, `"result"`)
+	g.log.read(t, `"hold"`)
+	g.find(s).end("enough")
+	receive(t, first).body()
+	receive(t, second).body()
+	g.post(initializeRequest).holds(http.StatusOK, `"result"`)
+}
+
+func TestTooManySessionsOfAUserAre429(t *testing.T) {
+	g := open(t, func(s *Settings) { s.MaxSessions = 2 })
+	s := g.session("alice")
+	g.session("alice")
+	resp := g.post(initializeRequest)
+	if resp.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	resp.holds(http.StatusTooManyRequests, `"id":"init"`)
+	g.session("bob")
+	g.do(t.Context(), http.MethodDelete, "", s...)
+	g.session("alice")
+	if got := g.log.await(t, "a refusal", func(r map[string]string) bool { return r["outcome"] == "refused" }); got["method"] != "initialize" || got["code"] != "-32603" {
+		t.Errorf("audit: %v", got)
+	}
+}
+
+func TestTooManyProcessesAre503(t *testing.T) {
+	g := open(t, func(s *Settings) { s.MaxProcesses = 1 })
+	s := g.session("alice")
+	for _, resp := range []*reader{g.post(initializeRequest, "X-User", "bob"), g.modernTool(`1`, "echo", ``)} {
+		if resp.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		resp.holds(http.StatusServiceUnavailable, `"code":-32603`)
+	}
+	g.do(t.Context(), http.MethodDelete, "", s...)
+	g.gone()
+	g.modernTool(`1`, "echo", ``).holds(http.StatusOK, `"result"`)
+}
+
+func TestIdleSessionsAndProcessesAreReaped(t *testing.T) {
+	g := open(t, func(s *Settings) { s.IdleTimeout = 100 * time.Millisecond })
+	s := g.session("alice")
+	stream := g.get(t.Context(), s...) // an open GET keeps nothing alive
+	g.modernTool(`1`, "echo", ``).holds(http.StatusOK, `"result"`)
+	stream.ends()
+	g.gone()
+	g.post(tool(`1`, "echo", ``), s...).holds(http.StatusNotFound, `-32001`)
+}
+
+func TestACallInFlightKeepsItsSession(t *testing.T) {
+	g := open(t, func(s *Settings) { s.IdleTimeout = 50 * time.Millisecond; s.CallTimeout = 400 * time.Millisecond })
+	s := g.session("alice")
+	g.post(tool(`1`, "hold", ``), s...).holds(http.StatusOK, "longer than the gateway allows")
+	g.modernTool(`1`, "hold", ``).holds(http.StatusOK, "longer than the gateway allows")
+}
+
+func TestShutdownEndsStreamsAtOnceAndCallsSoon(t *testing.T) {
+	g := open(t, func(s *Settings) { s.StopTimeout = 300 * time.Millisecond }, trace)
+	s := g.session("alice")
+	stream := g.get(t.Context(), s...)
+	sub := g.modern(`"sub"`, "subscriptions/listen", `"notifications":{}`)
+	sub.next()
+	finishing := g.later(t.Context(), tool(`1`, "hold", `"mark":"finishing"`), s...)
+	g.log.read(t, `"finishing"`)
+	body, header := modernTool(`2`, "hold", `"mark":"stuck"`, "X-User", "bob")
+	stuck := g.later(t.Context(), body, header...)
+	g.log.read(t, `"stuck"`)
+
+	began := time.Now()
+	g.bridge.Shutdown()
+	stream.ends()
+	sub.says(`{"jsonrpc":"2.0","id":"sub","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}}`)
+	g.post(tool(`3`, "echo", ``), s...).holds(http.StatusServiceUnavailable, `"code":-32603`)
+	if took := time.Since(began); took > 250*time.Millisecond {
+		t.Errorf("streams ended after %v", took)
+	}
+	for _, call := range []<-chan *reader{finishing, stuck} {
+		receive(t, call).holds(http.StatusOK, `"code":-32603`)
+	}
+	if took := time.Since(began); took < 250*time.Millisecond || took > patience/2 {
+		t.Errorf("calls ended after %v", took)
+	}
+	if got := g.log.outcome(t, "subscriptions/listen"); got["outcome"] != "ok" {
+		t.Errorf("audit of a subscription that ended with its result: %q", got["outcome"])
+	}
+}
+
+// A process that is slow to start must not hold up the exit for the start timeout.
+func TestShutdownEndsCallsThatWaitForAProcess(t *testing.T) {
+	g := open(t, func(s *Settings) { s.StopTimeout = 100 * time.Millisecond; s.StartTimeout = 8 * time.Second }, trace, discoverVar+"=silent")
+	body, header := modernTool(`1`, "echo", ``)
+	waiting := g.later(t.Context(), body, header...)
+	g.log.read(t, "server/discover")
+	began := time.Now()
+	g.bridge.Shutdown()
+	receive(t, waiting).body()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the call was answered %v after the shutdown", took)
+	}
+}
+
+func TestCloseEndsCallsInFlight(t *testing.T) {
+	g := open(t, nil, trace)
+	s := g.session("alice")
+	held := g.later(t.Context(), tool(`1`, "hold", ``), s...)
+	g.log.read(t, `"hold"`)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	g.bridge.Close(ctx)
+	receive(t, held).holds(http.StatusOK, `"code":-32603`)
+	if n := g.bridge.Processes(); n != 0 {
+		t.Errorf("%d processes are left", n)
+	}
+}
+
+// Whoever does not read costs what a stream keeps, and stalls nobody.
+func TestAClientThatDoesNotReadStallsNobody(t *testing.T) {
+	g := open(t, nil)
+	s := g.session("alice")
+	slow := g.get(t.Context(), s...) // its events are never read
+	flood := fmt.Sprintf(`"burst":%d,"size":8000,%s`, 3000, saying(answered))
+	g.post(tool(`1`, "say", saying(answered)), s...).body()
+	deaf := g.post(tool(`2`, "hold", flood), s...) // nor are these
+	for n := range 20 {
+		g.post(tool(fmt.Sprint(10+n), "echo", ``), s...).body()
+	}
+	g.modernTool(`1`, "echo", ``).holds(http.StatusOK, `"result"`)
+	sess := g.find(s)
+	sess.mu.Lock()
+	for _, in := range sess.calls {
+		if events, bytes := in.stream.size(); events > maxWaiting || bytes > maxBacklog {
+			t.Errorf("%d events, %d bytes are kept", events, bytes)
+		}
+	}
+	sess.mu.Unlock()
+	if events, bytes := sess.standalone.size(); events > maxWaiting || bytes > maxBacklog {
+		t.Errorf("%d events, %d bytes are kept", events, bytes)
+	}
+	slow.Body.Close()
+	deaf.Body.Close()
+}
+
+func TestARequestOfTheServerThatNobodyReadsIsAnswered(t *testing.T) {
+	g := open(t, nil)
+	s := g.session("alice")
+	lines := []string{answered}
+	for n := range maxEvents + 3 {
+		lines = append(lines, fmt.Sprintf(`{"jsonrpc":"2.0","id":"q%d","method":"ping"}`, n))
+	}
+	g.post(tool(`1`, "say", saying(lines...)), s...).body()
+	sess := g.find(s)
+	g.until("it is full", func() bool { events, _ := sess.standalone.size(); return events == maxEvents })
+	all := strings.Join(seen(g, s), "\n")
+	if n := strings.Count(all, `The client does not read its messages`); n != 3 || !strings.Contains(all, `"id":"q0","error"`) {
+		t.Errorf("%d requests were answered, want 3", n)
+	}
+}
+
+func TestSilenceBecomesAnEventStreamWithComments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New()
+		w := httptest.NewRecorder()
+		s := &stream{id: "c1", request: []byte(`1`)}
+		x := &exchange{
+			bridge: b, call: &admission.Call{Message: parsed(t, tool(`1`, "x", ``))}, stream: s, prime: true, outlive: true,
+		}
+		time.AfterFunc(36*time.Second, func() { s.push(reply(t, `1`)) })
+		last, err := x.run(w, httptest.NewRequest(http.MethodPost, "/", nil), time.Now().Add(time.Minute))
+		if err != nil || !last.last {
+			t.Errorf("ended with %v", err)
+		}
+		const want = "id: c1-0\ndata: \n\n: \n\n: \n\n: \n\nid: c1-1\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n"
+		if got := w.Body.String(); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	})
+}
+
+func TestAnAnswerJustBeforeTheSilenceIsOverIsJSON(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := httptest.NewRecorder()
+		s := &stream{id: "c1", request: []byte(`1`)}
+		x := &exchange{bridge: New(), call: &admission.Call{Message: parsed(t, tool(`1`, "x", ``))}, stream: s}
+		time.AfterFunc(silence-time.Millisecond, func() { s.push(reply(t, `1`)) })
+		if _, err := x.run(w, httptest.NewRequest(http.MethodPost, "/", nil), time.Now().Add(time.Minute)); err != nil {
+			t.Error(err)
+		}
+		if got := w.Header().Get("Content-Type"); got != "application/json" {
+			t.Errorf("Content-Type %q", got)
+		}
+	})
+}
+
+func TestTheAuditSaysHowCallsEnded(t *testing.T) {
+	g := open(t, nil)
+	s := g.session("alice")
+	for name, want := range map[string]string{"echo": "ok", "failing": "tool_error"} {
+		body := tool(`1`, name, ``)
+		g.post(body, s...).body()
+		got := g.log.outcome(t, name)
+		if got["outcome"] != want || got["user"] != aliceKey || got["client"] != "client" || got["era"] != "legacy" ||
+			got["decision"] != "allow" || got["bytes_in"] != fmt.Sprint(len(body)) || got["bytes_out"] == "0" {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	g.post(`{"jsonrpc":"2.0","id":1,"method":"unknown"}`, s...).body()
+	if got := g.log.outcome(t, "unknown"); got["outcome"] != "error" || got["code"] != "-32601" {
+		t.Errorf("an error: %v", got)
+	}
+	g.post(tool(`1`, "say", saying(`{"jsonrpc":"2.0","id":$id,"result":{"a":1,"a":2}}`)), s...).holds(http.StatusOK, `"code":-32603`)
+	if got := g.log.outcome(t, "say"); got["outcome"] != "error" || got["code"] != "-32603" {
+		t.Errorf("a malformed answer of a server that lives: %v", got)
+	}
+}
+
+// A server may report much in a moment: what a client reads as it comes arrives whole.
+func TestABurstOfNotificationsReachesAClientThatReads(t *testing.T) {
+	const burst = 2000
+	g := open(t, nil)
+	s := g.session("alice")
+	resp := g.post(tool(`1`, "say", fmt.Sprintf(`"burst":%d,"size":100,%s`, burst, saying(answered))), s...)
+	resp.says("")
+	got := 0
+	for {
+		_, data := resp.next()
+		if data == "" || strings.Contains(data, `"done"`) {
+			break
+		}
+		got++
+	}
+	if got != burst {
+		t.Errorf("%d of %d notifications came", got, burst)
+	}
+}

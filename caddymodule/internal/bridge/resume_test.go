@@ -1,0 +1,118 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func resuming(session []string, id string) []string {
+	return append(append([]string(nil), session...), "Last-Event-Id", id)
+}
+
+func TestACallOutlivesItsConnectionAndIsResumed(t *testing.T) {
+	g := open(t, nil, trace)
+	s := g.session("alice")
+	ctx, leave := context.WithCancel(t.Context())
+	call := g.do(ctx, http.MethodPost, tool(`1`, "hold", saying(fmt.Sprintf(progress, 1), fmt.Sprintf(progress, 2))), s...)
+	call.says("")
+	last := call.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":1}}`)
+	leave()
+	g.notify("notifications/release", ``, s...)
+
+	for range 2 { // as often as the client likes
+		rest := g.get(t.Context(), resuming(s, last)...)
+		rest.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":2}}`)
+		rest.says(`{"jsonrpc":"2.0","id":1,"result":{"released":true}}`)
+		rest.ends()
+	}
+	if got := g.log.outcome(t, "hold"); got["outcome"] != "ok" {
+		t.Errorf("audit: %v", got)
+	}
+	g.get(t.Context(), resuming(s, "c99-1")...).holds(http.StatusBadRequest, `-32600`)
+	g.get(t.Context(), resuming(g.session("alice"), last)...).holds(http.StatusBadRequest, `-32600`)
+	g.get(t.Context(), append(resuming(s, last), "X-User", "mallory")...).holds(http.StatusNotFound, `-32001`)
+}
+
+func TestACallMayBeResumedWhileItRuns(t *testing.T) {
+	g := open(t, nil)
+	s := g.session("alice")
+	call := g.post(tool(`1`, "hold", saying(fmt.Sprintf(progress, 1))), s...)
+	last := call.says("")
+	rest := g.get(t.Context(), resuming(s, last)...)
+	rest.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":1}}`)
+	g.notify("notifications/release", ``, s...)
+	rest.says(`{"jsonrpc":"2.0","id":1,"result":{"released":true}}`)
+	rest.ends()
+}
+
+func TestNothingIsLostOrDoubledHoweverOftenTheConnectionBreaks(t *testing.T) {
+	const total = 150
+	g := open(t, nil)
+	s := g.session("alice")
+	ctx, leave := context.WithCancel(t.Context())
+	var lines []string
+	for n := range total {
+		lines = append(lines, fmt.Sprintf(progress, n))
+	}
+	stream := g.do(ctx, http.MethodPost, tool(`1`, "say", saying(append(lines, answered)...)), s...)
+	last := stream.says("")
+	want := int64(1)
+	for try := 0; want <= total+1; try++ {
+		if try > total {
+			t.Fatalf("event %d never comes", want)
+		}
+		for range 7 {
+			id, data := stream.next()
+			if id == "" {
+				break
+			}
+			_, digits, _ := strings.Cut(id, "-")
+			if got, _ := strconv.ParseInt(digits, 10, 64); got != want {
+				t.Fatalf("event %d came, want %d: %s", got, want, data)
+			}
+			want, last = want+1, id
+		}
+		leave()
+		ctx, leave = context.WithCancel(t.Context())
+		stream = g.get(ctx, resuming(s, last)...)
+	}
+	leave()
+}
+
+func TestTheStandaloneStreamIsResumed(t *testing.T) {
+	g := open(t, nil)
+	s := g.session("alice")
+	ctx, leave := context.WithCancel(t.Context())
+	stream := g.get(ctx, s...)
+	pings := []string{answered}
+	for n := range 4 {
+		pings = append(pings, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, n))
+	}
+	g.post(tool(`1`, "say", saying(pings...)), s...).body()
+	last := stream.says(pings[1])
+	leave()
+	rest := g.get(t.Context(), resuming(s, last)...)
+	for _, want := range pings[2:] {
+		rest.says(want)
+	}
+}
+
+func TestAnAwayClientsCallEndsAtTheCallTimeout(t *testing.T) {
+	g := open(t, func(s *Settings) { s.CallTimeout = 200 * time.Millisecond }, trace)
+	s := g.session("alice")
+	ctx, leave := context.WithCancel(t.Context())
+	gone := g.later(ctx, tool(`1`, "hold", ``), s...)
+	g.log.read(t, `"hold"`)
+	leave()
+	<-gone
+	g.log.read(t, "notifications/cancelled")
+	if got := g.log.outcome(t, "hold"); got["outcome"] != "timeout" {
+		t.Errorf("audit: %v", got)
+	}
+	g.until("nothing is counted", func() bool { return g.bridge.concurrent.InUse(aliceKey) == 0 })
+}
