@@ -1,0 +1,206 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// wrappers are ways in which a server may be written into a configuration.
+func wrappers() map[string][]string {
+	return map[string][]string{
+		"plain":                 {standinBinary},
+		"shell that execs":      {"sh", "-c", `exec "$0" "$@"`, standinBinary},
+		"shell that stays":      {"sh", "-c", `"$0" "$@"; true`, standinBinary},
+		"background grandchild": {"sh", "-c", `"$0" -sleep & exec "$0" "$@"`, standinBinary},
+		"stubborn":              {standinBinary, "-stubborn"},
+	}
+}
+
+// counted is what the end of a server must leave nothing of.
+func counted(t *testing.T, g *gateway) {
+	t.Helper()
+	await(t, "the end of all processes, zombies among them", func() bool {
+		return len(g.processes(t)) == 0 && len(g.zombies(t)) == 0
+	})
+}
+
+// running opens a session and a modern call, and starts a process under each server that
+// no end of input would end.
+func running(t *testing.T, g *gateway) (legacy, modern *peer) {
+	t.Helper()
+	legacy, modern = g.legacy(t, g.token(t, "alice")), g.modern(t, g.token(t, "alice"))
+	for _, p := range []*peer{legacy, modern} {
+		pid, err := strconv.Atoi(p.call("spawn", "spawn", nil))
+		if err != nil || !alive(pid) {
+			t.Fatalf("no process was spawned: %d %v", pid, err)
+		}
+	}
+	return legacy, modern
+}
+
+func TestNoProcessIsLeft(t *testing.T) {
+	t.Parallel()
+	countsProcesses(t)
+	for name, command := range wrappers() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := site{command: command, admin: true, stdio: []string{"stop_timeout 300ms"}}
+			g := start(t, s)
+
+			legacy, _ := running(t, g)
+			before := len(g.processes(t))
+			legacy.do(http.MethodDelete, "")
+			await(t, "the end of the session's processes", func() bool { return len(g.processes(t)) == before/2 })
+
+			// Another command: the modern client's process goes with the old one.
+			s.stdio = []string{"stop_timeout 300ms", "env GENERATION 2"}
+			g.reload(t, s)
+			counted(t, g)
+			running(t, g)
+			s.stdio = []string{"stop_timeout 300ms", "env GENERATION 3"}
+			g.reload(t, s)
+			counted(t, g)
+
+			s.stdio = append(s.stdio, "idle_timeout 1s")
+			g.reload(t, s)
+			crash(t, g)
+			counted(t, g)
+
+			terminate(t, g)
+		})
+	}
+}
+
+// crash is a client that is gone in the middle of a call. Its session is idle once the
+// call has ended.
+func crash(t *testing.T, g *gateway) {
+	t.Helper()
+	legacy, modern := running(t, g)
+	for _, p := range []*peer{legacy, modern} {
+		call := hold(t)
+		waiting := p.begin(p.toolCall("h", "hold", call.arguments()))
+		call.reached()
+		waiting.cancel()
+		call.release()
+	}
+}
+
+// terminate is SIGTERM with streams and calls open. It takes no longer than the stop
+// ladder, however long the calls would.
+func terminate(t *testing.T, g *gateway) {
+	t.Helper()
+	legacy, modern := running(t, g)
+	stream := legacy.listen(http.MethodGet, "")
+	for _, p := range []*peer{legacy, modern} {
+		call := hold(t)
+		p.begin(p.toolCall("h", "hold", call.arguments()))
+		call.reached()
+	}
+	began := time.Now()
+	g.signal(t, syscall.SIGTERM)
+	stream.ended()
+	select {
+	case <-g.exited:
+	case <-time.After(exitTime):
+		t.Fatal("caddy did not end")
+	}
+	// One stop timeout for the calls, three for the ladder, and what Caddy itself takes.
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if left := g.processes(t); len(left) != 0 {
+		t.Errorf("%d processes outlive the gateway that was told to end", len(left))
+	}
+	if code := g.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+// A gateway that is killed can end nothing. The system ends its children, and the end of
+// input those below them that heed it.
+func TestNoProcessOutlivesAGatewayThatIsKilled(t *testing.T) {
+	t.Parallel()
+	countsProcesses(t)
+	for name, command := range wrappers() {
+		if name == "background grandchild" {
+			continue // it heeds no end of input: only an init of a container ends it
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, site{command: command})
+			legacy, modern := g.legacy(t, g.token(t, "alice")), g.modern(t, g.token(t, "alice"))
+			legacy.call(1, "pid", nil)
+			modern.call(1, "pid", nil)
+			if n := len(g.processes(t)); n < 2 {
+				t.Fatalf("%d processes", n)
+			}
+			g.signal(t, os.Kill)
+			<-g.exited
+			began := time.Now()
+			await(t, "the end of all processes", func() bool { return len(g.processes(t)) == 0 })
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+func TestManySessionsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	countsProcesses(t)
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
+	g := start(t, standin())
+	tokens := []string{g.token(t, "alice"), g.token(t, "bob"), g.token(t, "carol"), g.token(t, "dave")}
+	var threads, files int
+	for round := range rounds {
+		var all sync.WaitGroup
+		for _, token := range tokens {
+			all.Go(func() {
+				if err := shortSession(t, g, token); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		counted(t, g)
+		if round == 0 {
+			threads, files = g.threads(t), g.files(t)
+		}
+	}
+	// The runtime keeps a thread that it once needed, so this is no exact count.
+	if n := g.threads(t); n > threads+15 {
+		t.Errorf("%d threads, %d after the first round", n, threads)
+	}
+	if n := g.files(t); n > files+5 {
+		t.Errorf("%d files are open, %d after the first round", n, files)
+	}
+}
+
+// shortSession opens a session, uses and ends it.
+func shortSession(t *testing.T, g *gateway, token string) error {
+	p := g.anyone(t, token)
+	for range 3 {
+		p.session = ""
+		a, err := p.try(http.MethodPost, initializeMessage(legacyVersion))
+		if err != nil {
+			return err
+		}
+		p.session = a.header.Get("Mcp-Session-Id")
+		if _, err := p.tryCall(1, "pid", nil); err != nil {
+			return err
+		}
+		if a, err := p.try(http.MethodDelete, ""); err != nil || a.status != http.StatusNoContent {
+			return fmt.Errorf("DELETE: %d %v", a.status, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// arguments of all tools.
+type arguments struct {
+	Text   string          `json:"text"`
+	Name   string          `json:"name"`
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
+	File   string          `json:"file"`
+	Late   bool            `json:"late"`
+	Count  int             `json:"count"`
+}
+
+// call is one tools/call.
+type call struct {
+	server    *server
+	id        json.RawMessage
+	token     json.RawMessage // for progress, or nil
+	cancelled <-chan struct{}
+	arguments
+}
+
+// tools return the text of the answer; false means that there is none.
+var tools = map[string]func(c *call) (string, bool){
+	"echo":     func(c *call) (string, bool) { return c.Text, true },
+	"pid":      func(*call) (string, bool) { return strconv.Itoa(os.Getpid()), true },
+	"env":      func(c *call) (string, bool) { return os.Getenv(c.Name), true },
+	"hold":     (*call).hold,
+	"ask":      (*call).ask,
+	"tell":     (*call).tell,
+	"progress": (*call).progress,
+	"write":    (*call).write,
+	"spawn":    (*call).spawn,
+	"publish":  (*call).publish,
+	"unlisten": (*call).unlisten,
+	"die":      func(*call) (string, bool) { os.Exit(3); return "", false },
+}
+
+func toolList() string {
+	var list []string
+	for name := range tools {
+		list = append(list, fmt.Sprintf(`{"name":%q,"inputSchema":{"type":"object"}}`, name))
+	}
+	return strings.Join(list, ",")
+}
+
+func (s *server) call(m message, cancelled <-chan struct{}) {
+	var params struct {
+		Name      string    `json:"name"`
+		Arguments arguments `json:"arguments"`
+		Meta      struct {
+			ProgressToken json.RawMessage `json:"progressToken"`
+		} `json:"_meta"`
+	}
+	if err := json.Unmarshal(m.Params, &params); err != nil || tools[params.Name] == nil {
+		s.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no such tool"}}`, m.ID))
+		return
+	}
+	c := &call{server: s, id: m.ID, token: params.Meta.ProgressToken, cancelled: cancelled, arguments: params.Arguments}
+	text, answer := tools[params.Name](c)
+	if !answer {
+		return
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	s.result(m.ID, `{"resultType":"complete","content":[{"type":"text","text":`+string(quoted)+`}]}`)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, string(m.ID))
+}
+
+// hold writes <file>.in and waits until <file> is there. If it is cancelled it writes
+// the id by which that happened to <file>.cancelled, and answers only if it is to be late.
+func (c *call) hold() (string, bool) {
+	if os.WriteFile(c.File+".in", nil, 0o600) != nil {
+		return "cannot write", true
+	}
+	for {
+		select {
+		case <-c.cancelled:
+			if os.WriteFile(c.File+".cancelled", c.id, 0o600) != nil {
+				return "cannot write", true
+			}
+			return "late", c.Late
+		case <-time.After(2 * time.Millisecond):
+			if _, err := os.Stat(c.File); err == nil {
+				return "released", true
+			}
+		}
+	}
+}
+
+// ask sends a request to the client and returns its response as it came.
+func (c *call) ask() (string, bool) {
+	s := c.server
+	answer := make(chan json.RawMessage, 1)
+	s.mu.Lock()
+	s.last++
+	id := fmt.Sprintf(`"ask-%d"`, s.last)
+	s.asked[id] = answer
+	s.mu.Unlock()
+	params := ""
+	if c.Params != nil {
+		params = `,"params":` + string(c.Params)
+	}
+	s.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q%s}`, id, c.Method, params))
+	select {
+	case line := <-answer:
+		return string(line), true
+	case <-c.cancelled:
+		return "", false
+	}
+}
+
+// tell sends a notification.
+func (c *call) tell() (string, bool) {
+	params := ""
+	if c.Params != nil {
+		params = `,"params":` + string(c.Params)
+	}
+	c.server.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","method":%q%s}`, c.Method, params))
+	return "told", true
+}
+
+// progress reports progress as often as it is asked to.
+func (c *call) progress() (string, bool) {
+	for i := range c.Count {
+		c.server.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d}}`, c.token, i+1))
+	}
+	return "done", true
+}
+
+// write writes any line in place of the answer; ID in it stands for the call's id.
+func (c *call) write() (string, bool) {
+	c.server.writeLine(strings.ReplaceAll(c.Text, "ID", string(c.id)))
+	return "", false
+}
+
+// publish tells every subscription of a change, and returns how many there are.
+func (c *call) publish() (string, bool) {
+	c.server.mu.Lock()
+	listens := slices.Clone(c.server.listens)
+	c.server.mu.Unlock()
+	for _, id := range listens {
+		c.server.publish("notifications/resources/updated", id)
+	}
+	return strconv.Itoa(len(listens)), true
+}
+
+// unlisten ends every subscription, as a modern stdio server does.
+func (c *call) unlisten() (string, bool) {
+	c.server.mu.Lock()
+	listens := c.server.listens
+	c.server.listens = nil
+	c.server.mu.Unlock()
+	for _, id := range listens {
+		c.server.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":%s}}`, id))
+	}
+	return "ended", true
+}
+
+// spawn starts a process that nothing but a signal ends, and returns its pid.
+func (c *call) spawn() (string, bool) {
+	self, err := os.Executable()
+	if err != nil {
+		return err.Error(), true
+	}
+	child := exec.Command(self, "-sleep")
+	if err := child.Start(); err != nil {
+		return err.Error(), true
+	}
+	go func() { _ = child.Wait() }() // so that it is no zombie of ours
+	return strconv.Itoa(child.Process.Pid), true
+}
