@@ -314,7 +314,6 @@ func (o *OAuth) refuse(w http.ResponseWriter, r *http.Request, call *admission.C
 	}
 	o.logger.Info("refused", attrs...)
 	bridge.RecordRefusal(o.audit, call, refusal)
-	r.Header.Del(protocol.HeaderSession) // from access logs: it is a secret
 	var id []byte
 	if call.Message != nil {
 		id = call.Message.ID

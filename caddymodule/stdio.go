@@ -314,7 +314,6 @@ func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden").Write(w, nil)
 		return nil
 	}
-	r.Header.Del(protocol.HeaderSession) // from access logs, too: it is a secret
 	s.bridge.ServeCall(w, r, call, s.settings)
 	return nil
 }
@@ -333,7 +332,6 @@ func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admissio
 	call.RequestID, call.Rule = requestID(r), "anonymous"
 	handOver(r, call, false)
 	if refusal != nil {
-		r.Header.Del(protocol.HeaderSession)
 		bridge.RecordRefusal(s.settings.Audit, call, refusal)
 		var id []byte
 		if call.Message != nil {

@@ -23,13 +23,33 @@ import (
 // a new release of theirs cannot fail a test of ours.
 var npmServers = []string{"@modelcontextprotocol/server-memory@2026.8.31", "@modelcontextprotocol/server-everything@2026.8.31"}
 
-// installNPM puts them into the user's cache folder, once.
-var installNPM = sync.OnceValues(func() (folder string, err error) {
+// npmFolders are the folders of sets of packages that were asked for in this run.
+var npmFolders sync.Map
+
+// npmFolder installs packages into the user's cache folder, once, and returns where. It
+// skips the test where there is no Node.
+func npmFolder(t *testing.T, packages []string) string {
+	t.Helper()
+	const remedy = "install Node 20 or later with npm, and let \"npm install\" reach its registry once"
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			lacking(t, "this test runs programs from npm and there is no "+program, remedy)
+		}
+	}
+	install, _ := npmFolders.LoadOrStore(strings.Join(packages, " "), sync.OnceValues(func() (string, error) { return installNPM(packages) }))
+	folder, err := install.(func() (string, error))()
+	if err != nil {
+		lacking(t, "this test runs programs from npm and they could not be installed ("+err.Error()+")", remedy)
+	}
+	return folder
+}
+
+func installNPM(packages []string) (folder string, err error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	name := strings.NewReplacer("@modelcontextprotocol/", "", "@", "-").Replace(strings.Join(npmServers, "_"))
+	name := strings.NewReplacer("@modelcontextprotocol/", "", "@", "-").Replace(strings.Join(packages, "_"))
 	folder = filepath.Join(cache, "snapgate-test", name)
 	if exists(folder) {
 		return folder, nil
@@ -43,9 +63,9 @@ var installNPM = sync.OnceValues(func() (folder string, err error) {
 		return "", err
 	}
 	defer os.RemoveAll(fresh)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	install := exec.CommandContext(ctx, "npm", append([]string{"install", "--prefix", fresh, "--no-audit", "--no-fund", "--ignore-scripts"}, npmServers...)...)
+	install := exec.CommandContext(ctx, "npm", append([]string{"install", "--prefix", fresh, "--no-audit", "--no-fund"}, packages...)...)
 	if text, err := install.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm install: %w: %s", err, text)
 	}
@@ -53,22 +73,12 @@ var installNPM = sync.OnceValues(func() (folder string, err error) {
 		return "", err // and not another run that was faster
 	}
 	return folder, nil
-})
+}
 
 // npmServer is the command of a server, or a skip where there is no Node.
 func npmServer(t *testing.T, name string) string {
 	t.Helper()
-	const remedy = "install Node 20 or later with npm, and let \"npm install\" reach its registry once"
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			lacking(t, "this test runs servers from npm and there is no "+program, remedy)
-		}
-	}
-	folder, err := installNPM()
-	if err != nil {
-		lacking(t, "this test runs servers from npm and they could not be installed ("+err.Error()+")", remedy)
-	}
-	return filepath.Join(folder, "node_modules", ".bin", name)
+	return filepath.Join(npmFolder(t, npmServers), "node_modules", ".bin", name)
 }
 
 func TestMemoryServerKeepsAFileForEachUser(t *testing.T) {
@@ -210,16 +220,49 @@ func TestEverythingServerTalksBothWays(t *testing.T) {
 	}
 }
 
-// A modern client falls back: the gateway tells it which versions this server has.
-func TestNewestClientFallsBackToALegacyServer(t *testing.T) {
+// The newest client need not fall back: the gateway speaks its version for a server that
+// does not.
+func TestNewestClientOfALegacyServer(t *testing.T) {
 	t.Parallel()
 	command := npmServer(t, "mcp-server-everything")
 	g := start(t, site{command: []string{command, "stdio"}})
 	session := g.dial(t, g.token(t, "alice"), "", nil)
-	if got := session.InitializeResult().ProtocolVersion; got != legacyVersion {
+	if got := session.InitializeResult().ProtocolVersion; got != modernVersion {
 		t.Errorf("version %s", got)
 	}
 	if got := use(t, session, "echo", object{"message": "hello"}); !strings.Contains(got, "hello") {
 		t.Errorf("echo: %q", got)
+	}
+}
+
+// A server that asks its client in mid-call, as it always did, asks a client that knows no
+// requests of servers.
+func TestLegacyServerAsksTheNewestClient(t *testing.T) {
+	t.Parallel()
+	command := npmServer(t, "mcp-server-everything")
+	g := start(t, site{command: []string{command, "stdio"}})
+	seen := &told{count: map[string]int{}}
+	session := g.dial(t, g.token(t, "alice"), "", &mcp.ClientOptions{
+		CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
+			seen.add("sampling")
+			return &mcp.CreateMessageResult{Model: "m", Role: "assistant", Content: &mcp.TextContent{Text: "sampled by the client"}}, nil
+		},
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			seen.add("elicitation")
+			return &mcp.ElicitResult{Action: "accept", Content: object{"name": "Ada"}}, nil
+		},
+	})
+	if got := session.InitializeResult().ProtocolVersion; got != modernVersion {
+		t.Fatalf("version %s", got)
+	}
+	if got := use(t, session, "trigger-sampling-request", object{"prompt": "say something", "maxTokens": 10}); !strings.Contains(got, "sampled by the client") {
+		t.Errorf("sampling: %q", got)
+	}
+	result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "trigger-elicitation-request", Arguments: object{}})
+	if err != nil || len(result.Content) < 2 || !strings.Contains(result.Content[1].(*mcp.TextContent).Text, "Ada") {
+		t.Errorf("elicitation: %+v %v", result, err)
+	}
+	if seen.of("sampling") != 1 || seen.of("elicitation") != 1 {
+		t.Errorf("the client was asked %v", seen.count)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
@@ -31,13 +32,31 @@ type Event struct {
 
 // Call is a request in flight.
 type Call struct {
-	conn     *Conn
-	id       int64
+	conn   *Conn
+	id     int64
+	method string
+	listen bool
+	stamp  []message.MetaValue
+	sink   Sink
+
+	mu       sync.Mutex
 	clientID []byte
 	token    []byte // the client's progress token, or nil
-	listen   bool
-	stamp    []message.MetaValue
-	sink     Sink
+}
+
+// client returns what the client calls this call, and its progress token.
+func (call *Call) client() (id, token []byte) {
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	return call.clientID, call.token
+}
+
+// Rebind makes the answer, and what is reported until then, that of another request of
+// the client: the one by which it takes the call up again.
+func (call *Call) Rebind(m *message.Message) {
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	call.clientID, call.token = m.ID, m.Meta.Get(message.MetaProgressToken)
 }
 
 // Call sends a request of a client. stamp is put into its _meta, after the gateway's
@@ -46,7 +65,7 @@ type Call struct {
 func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*Call, error) {
 	call := &Call{
 		conn: c, clientID: m.ID, token: m.Meta.Get(message.MetaProgressToken),
-		listen: m.Method == message.MethodListen, stamp: stamp, sink: sink,
+		method: m.Method, listen: m.Method == message.MethodListen, stamp: stamp, sink: sink,
 	}
 	c.mu.Lock()
 	if c.closed != nil {
@@ -62,6 +81,9 @@ func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*
 	edit := m.Edit().ID(id).DropMeta(identity.MetaPrefix).SetMeta(stamp...)
 	if call.token != nil {
 		edit.MetaMember(message.MetaProgressToken, id)
+	}
+	if c.cfg.Request != nil {
+		c.cfg.Request(m, edit)
 	}
 	if err := c.process.Send(edit.Bytes()); err != nil {
 		if c.take(id, true) == nil {
@@ -95,16 +117,20 @@ func (call *Call) Cancel(m *message.Message, reason string) bool {
 	return true
 }
 
-// result turns the child's answer into the client's.
-func (call *Call) result(m *message.Message, era protocol.Era) []byte {
-	edit := m.Edit().ID(call.clientID).DropMeta(identity.MetaPrefix)
-	if era == protocol.Modern {
+// Answer turns the child's answer into the client's.
+func (call *Call) Answer(m *message.Message) []byte {
+	clientID, _ := call.client()
+	edit := m.Edit().ID(clientID).DropMeta(identity.MetaPrefix)
+	if adjust := call.conn.cfg.Result; adjust != nil {
+		adjust(call.method, m, edit)
+	}
+	if call.conn.cfg.Era == protocol.Modern {
 		// Servers say public by default of what is private to one user.
 		if scope := m.Result.Get("cacheScope"); scope != nil && !bytes.Equal(scope, []byte(`"private"`)) {
 			edit.ResultMember("cacheScope", []byte(`"private"`))
 		}
 		if call.listen {
-			edit.MetaMember(message.MetaSubscriptionID, call.clientID)
+			edit.MetaMember(message.MetaSubscriptionID, clientID)
 		}
 	}
 	return edit.Bytes()

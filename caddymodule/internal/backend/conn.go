@@ -33,6 +33,10 @@ type Config struct {
 	Process process.Config
 	// Era decides what is adjusted in results.
 	Era protocol.Era
+	// Request and Result, if set, adjust each call of a client and its answer, where the
+	// client speaks versions of another era than the child.
+	Request func(m *message.Message, edit *message.Editor)
+	Result  func(method string, m *message.Message, edit *message.Editor)
 	// Logger receives what is wrong with the child's messages. Default: none.
 	Logger *slog.Logger
 	// Unclaimed receives the child's requests, and those of its notifications that
@@ -177,7 +181,7 @@ func (c *Conn) response(m *message.Message) {
 		c.cfg.Logger.Debug("the server answered a call that is no longer open")
 		return
 	}
-	call.sink.Deliver(Event{Frame: call.result(m, c.cfg.Era), Message: m, Last: true})
+	call.sink.Deliver(Event{Frame: call.Answer(m), Message: m, Last: true})
 }
 
 func (c *Conn) notification(m *message.Message) {
@@ -185,22 +189,29 @@ func (c *Conn) notification(m *message.Message) {
 	var call *Call
 	switch subscription := m.Meta.Get(message.MetaSubscriptionID); {
 	case m.Method == message.MethodProgress:
-		if call = c.take(m.ProgressToken(), false); call == nil || call.token == nil {
+		call = c.take(m.ProgressToken(), false)
+		var token []byte
+		if call != nil {
+			_, token = call.client()
+		}
+		if token == nil {
 			c.cfg.Logger.Debug("the server reports progress of a call that is no longer open")
 			return
 		}
-		edit.Param("progressToken", call.token)
+		edit.Param("progressToken", token)
 	case subscription != nil:
 		if call = c.take(subscription, false); call == nil || !call.listen {
 			c.cfg.Logger.Debug("the server notifies a subscription that is no longer open")
 			return
 		}
-		edit.MetaMember(message.MetaSubscriptionID, call.clientID)
+		clientID, _ := call.client()
+		edit.MetaMember(message.MetaSubscriptionID, clientID)
 	case m.Method == message.MethodCancelled:
 		if call = c.take(m.Params.Get("requestId"), false); call != nil && call.listen {
 			// A modern server ends a subscription in this way.
 			c.take(m.Params.Get("requestId"), true)
-			call.sink.Deliver(Event{Frame: ListenResult(call.clientID), Last: true})
+			clientID, _ := call.client()
+			call.sink.Deliver(Event{Frame: ListenResult(clientID), Last: true})
 			return
 		}
 		c.unclaimed(m)

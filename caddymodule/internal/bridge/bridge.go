@@ -2,8 +2,8 @@
 //
 // A legacy client (MCP 2025-11-25 and before) gets a session, and the session a
 // child process of its own: nearly a pipe. A modern client (2026-07-28) has no
-// session; its calls go to the process that its user's key names, which is started
-// for the first of them.
+// session; its calls go to a process that its user's key names, which is started for
+// the first of them, whatever era the server is of.
 //
 //	POST ─▶ exchange ─▶ session or pool entry ─▶ backend.Conn ─▶ child
 //	     ◀─ stream   ◀──────────── events ◀──────
@@ -31,6 +31,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/seal"
 )
 
 // Defaults of [Settings].
@@ -42,6 +43,8 @@ const (
 	DefaultCallTimeout   = 10 * time.Minute
 	DefaultMaxConcurrent = 32
 	DefaultMaxSessions   = 16
+	DefaultQueueTimeout  = 10 * time.Second
+	DefaultParkTimeout   = 5 * time.Minute
 )
 
 const (
@@ -69,6 +72,8 @@ type Settings struct {
 	StartTimeout  time.Duration // for the first answer of a process; default 30 s
 	StopTimeout   time.Duration // for each step of ending one; default 5 s
 	CallTimeout   time.Duration // for one call; default 10 m
+	QueueTimeout  time.Duration // to wait for a process while all are taken; default 10 s
+	ParkTimeout   time.Duration // to wait for the client's input in mid-call; default 5 m
 	MaxConcurrent int           // calls in flight of one user; default 32
 	MaxSessions   int           // of one user; default 16
 
@@ -87,6 +92,8 @@ func (s Settings) Prepared() *Settings {
 	s.StartTimeout = orDefault(s.StartTimeout, DefaultStartTimeout)
 	s.StopTimeout = orDefault(s.StopTimeout, DefaultStopTimeout)
 	s.CallTimeout = orDefault(s.CallTimeout, DefaultCallTimeout)
+	s.QueueTimeout = orDefault(s.QueueTimeout, DefaultQueueTimeout)
+	s.ParkTimeout = orDefault(s.ParkTimeout, DefaultParkTimeout)
 	s.MaxConcurrent = orDefault(s.MaxConcurrent, DefaultMaxConcurrent)
 	s.MaxSessions = orDefault(s.MaxSessions, DefaultMaxSessions)
 	if s.Logger == nil {
@@ -111,23 +118,37 @@ type Bridge struct {
 	stopping chan struct{} // closed when the gateway goes down
 	stopOnce sync.Once
 
+	// sealer makes the requestState of parked calls.
+	sealer *seal.Sealer
+
 	mu        sync.Mutex
 	closed    bool
 	sessions  map[string]*session
-	pool      map[string]*pooled
+	pool      map[kind][]*pooled
+	parked    map[string]*relay // by the id in their requestState
+	freed     chan struct{}     // closed, and made anew, when a process is free again
+	headers   map[string]*sharedTable
 	processes int
 	running   sync.WaitGroup // processes
-	// legacyServer remembers until when modern clients are told that the server
-	// behind speaks legacy versions only, without starting it again to ask.
-	legacyServer time.Time
+	// legacyServer says that the server behind speaks legacy versions only, so that a
+	// process for modern clients need not be probed.
+	legacyServer bool
 }
 
 // New makes a bridge. Nothing is started before the first call.
 func New() *Bridge {
+	sealer, err := seal.New()
+	if err != nil {
+		panic("bridge: " + err.Error()) // the system has no random numbers
+	}
 	b := &Bridge{
 		stopping: make(chan struct{}),
+		sealer:   sealer,
 		sessions: map[string]*session{},
-		pool:     map[string]*pooled{},
+		pool:     map[kind][]*pooled{},
+		parked:   map[string]*relay{},
+		freed:    make(chan struct{}),
+		headers:  map[string]*sharedTable{},
 	}
 	b.settings.Store(Settings{}.Prepared())
 	return b
@@ -160,13 +181,15 @@ func (b *Bridge) Close(ctx context.Context) {
 	b.mu.Lock()
 	b.closed = true
 	sessions, pool := b.sessions, b.pool
-	b.sessions, b.pool = map[string]*session{}, map[string]*pooled{}
+	b.sessions, b.pool = map[string]*session{}, map[kind][]*pooled{}
 	b.mu.Unlock()
 	for _, s := range sessions {
 		s.end("the gateway closes")
 	}
-	for _, p := range pool {
-		p.end("the gateway closes")
+	for _, members := range pool {
+		for _, p := range members {
+			p.end("the gateway closes")
+		}
 	}
 	gone := make(chan struct{})
 	go func() {

@@ -60,6 +60,8 @@ func openFiles() int {
 type incoming struct {
 	ID     json.RawMessage
 	Method string
+	Result json.RawMessage // of a response
+	Error  json.RawMessage
 	Params struct {
 		Name      string
 		RequestID json.RawMessage
@@ -112,6 +114,17 @@ func (s *server) result(id json.RawMessage, result string) {
 
 func (s *server) answer(m incoming) {
 	switch m.Method {
+	case "": // an answer to a question of this child: it ends all calls that are held
+		said := m.Result
+		if said == nil {
+			said = m.Error
+		}
+		for id := range s.held {
+			s.result(s.held[id], `{"content":[],"heard":`+string(said)+`}`)
+			delete(s.held, id)
+		}
+	case "resources/subscribe", "resources/unsubscribe", "logging/setLevel":
+		s.result(m.ID, `{}`)
 	case "initialize":
 		s.initialize(m.ID)
 	case "server/discover":
@@ -159,6 +172,8 @@ func (s *server) call(m incoming) {
 	}
 }
 
+const capabilities = `{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{}}`
+
 func (s *server) initialize(id json.RawMessage) {
 	switch os.Getenv(initializeVar) {
 	case "error":
@@ -167,7 +182,7 @@ func (s *server) initialize(id json.RawMessage) {
 		os.Exit(4)
 	case "silent":
 	default:
-		s.result(id, `{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"child","version":"1"}}`)
+		s.result(id, `{"protocolVersion":"2025-11-25","capabilities":`+capabilities+`,"serverInfo":{"name":"child","version":"1"}}`)
 	}
 }
 

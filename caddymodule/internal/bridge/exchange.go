@@ -37,8 +37,11 @@ type exchange struct {
 	// statusOf gives the HTTP status of an answer that comes first.
 	statusOf func(event) int
 
+	// writer is attached by who sends the call, so that what a fast server says at once
+	// finds a reader; otherwise by run.
+	writer *writer
+
 	sse      *sse
-	writer   *writer
 	began    bool // the event stream
 	gone     bool // the client
 	bytesOut int
@@ -49,8 +52,10 @@ type exchange struct {
 // the call.
 func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Time) (event, error) {
 	x.sse = newSSE(w)
-	wr := x.stream.attach(1)
-	x.writer = wr
+	if x.writer == nil {
+		x.writer = x.stream.attach(1)
+	}
+	wr := x.writer
 	defer x.stream.detach(wr)
 	defer func() {
 		if x.began {

@@ -419,3 +419,16 @@ func (g *gateway) find(header []string) *session {
 	defer g.bridge.mu.Unlock()
 	return g.bridge.sessions[header[3]]
 }
+
+// count is how many lines with a text the children have read.
+func (j *journal) count(text string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, r := range j.records {
+		if strings.Contains(r["line"], text) {
+			n++
+		}
+	}
+	return n
+}

@@ -101,6 +101,7 @@ func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admissi
 	if refusal != nil {
 		return refusal
 	}
+	x.writer = in.stream.attach(1)
 	sent, err := s.send(m, settings.stamp(call.Principal), in)
 	if err != nil {
 		s.finish(m, in, false)

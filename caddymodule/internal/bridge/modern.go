@@ -2,7 +2,7 @@ package bridge
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -61,29 +61,55 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 		return refusal
 	}
 	defer release()
+	if state, ok := call.Message.Params.String("requestState"); ok && b.servesLegacy() {
+		relay, s, refusal := b.resume(call, state)
+		if refusal != nil {
+			return refusal
+		}
+		b.carry(w, r, call, settings, relay.p, &exchange{stream: s}, relay)
+		return nil
+	}
 	p, refusal := b.acquire(r.Context(), call, settings)
 	if refusal != nil {
 		return refusal
 	}
-	defer p.release()
-	if tool := call.Tool(); tool != "" {
-		if err := p.headers.Check(r.Header, tool, call.Message.Params.Get("arguments")); err != nil {
-			return answer.New(http.StatusBadRequest, protocol.CodeHeaderMismatch, "Header mismatch: %v", err)
-		}
+	if p.server != nil {
+		return b.hostedCall(w, r, call, settings, p)
 	}
-
-	x := &exchange{bridge: b, call: call, stream: &stream{request: call.Message.ID}, statusOf: modernStatus}
+	defer p.release()
+	if refusal := p.checkHeaders(r, call); refusal != nil {
+		return refusal
+	}
+	x := &exchange{stream: &stream{request: call.Message.ID}}
 	p.enter(x.stream, call.Message)
 	defer p.leave(x.stream)
 	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), p.sink(x.stream, call.Message))
 	if err != nil {
 		return unavailable(err)
 	}
+	b.run(w, r, call, settings, x, sent)
+	return nil
+}
+
+// run carries the answer of a call that was sent, or that the gateway answers itself.
+func (b *Bridge) run(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, sent *backend.Call) event {
+	x.bridge, x.call, x.statusOf = b, call, modernStatus
 	last, err := x.run(w, r, modernDeadline(call, settings))
-	if err != nil {
+	if err != nil && sent != nil {
 		sent.Cancel(nil, err.Error())
 	}
 	b.record(settings.Audit, call, last, err, x.bytesOut)
+	return last
+}
+
+func (p *pooled) checkHeaders(r *http.Request, call *admission.Call) *answer.Refusal {
+	tool := call.Tool()
+	if tool == "" {
+		return nil
+	}
+	if err := p.headers.Check(r.Header, tool, call.Message.Params.Get("arguments")); err != nil {
+		return answer.New(http.StatusBadRequest, protocol.CodeHeaderMismatch, "Header mismatch: %v", err)
+	}
 	return nil
 }
 
@@ -133,52 +159,48 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 	if err != nil {
 		return nil, failedToStart(settings, err)
 	}
-	key := ownerOf(call.Principal).key() + "\n" + launch.Digest
+	whose := ownerOf(call.Principal).key() + "\n" + launch.Digest
 	for {
 		b.mu.Lock()
-		if time.Now().Before(b.legacyServer) {
+		p := b.pick(kind{whose, protocol.Modern.String()}, false)
+		if p == nil && b.legacyServer {
 			b.mu.Unlock()
-			return nil, legacyOnly(call)
+			return b.host(ctx, call, settings, whose)
 		}
-		p := b.pool[key]
 		if p == nil && !b.closed {
-			p = &pooled{bridge: b, key: key, ready: make(chan struct{}), calls: map[*stream]*message.Message{}, lastUsed: time.Now()}
-			b.pool[key] = p
-			go p.start(call, settings)
+			p = b.newPooled(kind{whose, protocol.Modern.String()})
+			go p.start(call, settings, false)
 		}
 		b.mu.Unlock()
 		if p == nil {
 			return nil, closing()
 		}
-		select {
-		case <-p.ready:
-		case <-ctx.Done():
-			return nil, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The client went away")
+		if refusal := p.await(ctx); refusal != nil {
+			return nil, refusal
 		}
-		if p.legacy {
-			return nil, legacyOnly(call)
+		if p.legacy || !p.use() {
+			// It is of the other era, or it ended between being found and being used:
+			// the next one is fresh.
+			continue
 		}
-		if p.refusal != nil {
-			return nil, p.refusal
-		}
-		if p.use() {
-			return p, nil
-		}
-		// It ended between being found and being used: the next one is fresh.
+		return p, nil
 	}
+}
+
+func (b *Bridge) servesLegacy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.legacyServer
 }
 
 func closing() *answer.Refusal {
 	return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The gateway is shutting down").RetryAfter(time.Second)
 }
 
-func legacyOnly(call *admission.Call) *answer.Refusal {
-	return answer.UnsupportedVersion(call.Version, protocol.LegacyVersions)
-}
-
-// start starts and probes the process. It belongs to no request: the first caller may
-// leave while others wait.
-func (p *pooled) start(call *admission.Call, settings *Settings) {
+// start starts the process, and probes it or, if the server is known to be legacy, takes
+// it through initialize. It belongs to no request: the first caller may leave while others
+// wait.
+func (p *pooled) start(call *admission.Call, settings *Settings, legacy bool) {
 	b := p.bridge
 	p.refusal = b.launch(call, settings, func(launch Launch) (*backend.Conn, *answer.Refusal) {
 		p.mu.Lock()
@@ -186,42 +208,45 @@ func (p *pooled) start(call *admission.Call, settings *Settings) {
 		if p.ended {
 			return nil, closing()
 		}
-		p.conn = backend.New(backend.Config{
+		cfg := backend.Config{
 			Process: launch.Process, Era: protocol.Modern, Logger: settings.Logger,
 			Unclaimed: p.fromServer, Closed: p.closed,
-		})
+		}
+		if legacy {
+			cfg.Era, cfg.Request, cfg.Result = protocol.Legacy, p.translateRequest, p.translateResult
+		}
+		p.conn = backend.New(cfg)
 		return p.conn, nil
 	})
-	if p.refusal == nil {
-		p.probe(settings)
-	} else {
+	switch {
+	case p.refusal != nil:
 		p.forget()
+	case legacy:
+		p.handshake(settings)
+	default:
+		p.probe(settings)
 	}
-	if p.refusal == nil && !p.legacy {
-		p.mu.Lock()
+	p.mu.Lock()
+	if p.refusal == nil && !p.ended {
 		p.idle = time.AfterFunc(settings.IdleTimeout, p.reap)
-		p.mu.Unlock()
 	}
+	p.mu.Unlock()
 	close(p.ready)
 }
 
 func (p *pooled) probe(settings *Settings) {
 	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
 	defer cancel()
-	era, silent, err := p.conn.Probe(ctx)
+	era, _, err := p.conn.Probe(ctx)
 	switch {
 	case err != nil:
-		p.refusal = failedToStart(settings, errors.Join(errors.New("it ended before it answered server/discover"), err))
+		p.refusal = failedToStart(settings, fmt.Errorf("it ended before it answered server/discover: %w", err))
 		p.end("it failed to start")
 	case era == protocol.Legacy:
-		// Until legacy servers are bridged to modern clients, these are told which
-		// versions do work. Silence proves nothing: look again next time.
 		p.legacy = true
-		if !silent {
-			p.bridge.mu.Lock()
-			p.bridge.legacyServer = time.Now().Add(5 * time.Minute)
-			p.bridge.mu.Unlock()
-		}
+		p.bridge.mu.Lock()
+		p.bridge.legacyServer = true
+		p.bridge.mu.Unlock()
 		p.end("it speaks legacy protocol versions only")
 	}
 }

@@ -119,16 +119,15 @@ func TestTheFirstCallerMayLeaveWhileOthersWait(t *testing.T) {
 	g.until("both wait", func() bool { return g.bridge.concurrent.InUse(aliceKey) == 2 })
 	leave()
 	<-first
-	receive(t, second).holds(http.StatusBadRequest, `"code":-32022`)
-	g.gone()
+	// Silence means that it is of the other era: it is taken through initialize.
+	receive(t, second).holds(http.StatusOK, `"content":[]`)
 }
 
-func TestALegacyServerIsSaidToBeOneWithoutStartingItAgain(t *testing.T) {
+func TestALegacyServerIsProbedOnce(t *testing.T) {
 	g := open(t, nil, trace, discoverVar+"=legacy")
-	for range 3 {
-		g.modernTool(`1`, "echo", ``).is(http.StatusBadRequest, `{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"Unsupported protocol version","data":{"requested":"2026-07-28","supported":["2025-11-25","2025-06-18","2025-03-26","2024-11-05"]}}}`)
+	for n := range 3 {
+		g.modernTool(fmt.Sprint(n), "echo", ``).holds(http.StatusOK, `"content":[]`)
 	}
-	g.gone()
 	g.log.mu.Lock()
 	defer g.log.mu.Unlock()
 	probes := 0
@@ -142,10 +141,10 @@ func TestALegacyServerIsSaidToBeOneWithoutStartingItAgain(t *testing.T) {
 	}
 }
 
-func TestALegacyServerServesLegacySessionsBesideModernRefusals(t *testing.T) {
+func TestALegacyServerServesBothErasAtOnce(t *testing.T) {
 	g := open(t, nil, discoverVar+"=legacy")
-	g.modernTool(`1`, "echo", ``).holds(http.StatusBadRequest, `-32022`)
-	g.post(tool(`1`, "echo", ``), g.session("alice")...).holds(http.StatusOK, `"result"`)
+	g.modernTool(`1`, "echo", ``).holds(http.StatusOK, `"resultType":"complete"`)
+	g.post(tool(`1`, "echo", ``), g.session("alice")...).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{"content":[]}}`)
 }
 
 func TestAServerThatDiesAtTheProbeIs502(t *testing.T) {

@@ -1,8 +1,10 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,27 +13,82 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/paramheader"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
-// pooled is a process that serves modern calls of one principal, in whatever session
-// or connection they come.
+// pooled is a process that serves modern calls of one principal, on whatever connection
+// they come.
 type pooled struct {
 	bridge *Bridge
-	key    string
+	kind   kind
 	conn   *backend.Conn
 
 	ready   chan struct{}   // closed once the fields below are final
 	refusal *answer.Refusal // why there is no process
-	legacy  bool            // the server speaks legacy versions only
+	legacy  bool            // it was probed and speaks legacy versions only
+	// server is set for a legacy server that was taken through initialize.
+	server       *translate.Server
+	capabilities translate.Capabilities // told to it
 
-	headers paramheader.Table
+	headers *sharedTable
 
-	mu       sync.Mutex
-	ended    bool
-	users    int
-	calls    map[*stream]*message.Message // in flight
-	lastUsed time.Time
-	idle     *time.Timer
+	taken     bool // by one call alone; under Bridge.mu
+	forgotten bool // under Bridge.mu
+
+	mu        sync.Mutex
+	ended     bool
+	users     int
+	calls     map[*stream]*message.Message // in flight
+	current   *relay                       // of the call that has it alone
+	level     int                          // of what a legacy server logs
+	listeners map[*listener]bool
+	lastUsed  time.Time
+	idle      *time.Timer
+
+	subscribing sync.Mutex // held while the server is asked
+	subscribed  map[string]int
+}
+
+const levelUnset = 100
+
+// kind is what processes have in common that can stand for one another.
+type kind struct {
+	whose string // owner and launch: their tools are the same
+	era   string // and what the server was told of the client
+}
+
+// sharedTable is what all processes of one user have shown of their tools.
+type sharedTable struct {
+	paramheader.Table
+	processes int
+}
+
+// newPooled makes an entry for a process that is about to start. b.mu is held.
+func (b *Bridge) newPooled(k kind) *pooled {
+	table := b.headers[k.whose]
+	if table == nil {
+		table = &sharedTable{}
+		b.headers[k.whose] = table
+	}
+	table.processes++
+	p := &pooled{
+		bridge: b, kind: k, headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
+		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, subscribed: map[string]int{},
+	}
+	b.pool[k] = append(b.pool[k], p)
+	return p
+}
+
+// await waits until the process can be used. The error says why it cannot.
+func (p *pooled) await(ctx context.Context) *answer.Refusal {
+	select {
+	case <-p.ready:
+		return p.refusal
+	case <-p.bridge.stopping:
+		return closing()
+	case <-ctx.Done():
+		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The client went away")
+	}
 }
 
 func (p *pooled) use() bool {
@@ -67,7 +124,7 @@ func (p *pooled) leave(s *stream) {
 // on it.
 type lesson struct {
 	*stream
-	headers *paramheader.Table
+	headers *sharedTable
 }
 
 func (l lesson) Deliver(e backend.Event) {
@@ -80,22 +137,32 @@ func (l lesson) Deliver(e backend.Event) {
 // sink is where the answer to a call goes.
 func (p *pooled) sink(s *stream, m *message.Message) backend.Sink {
 	if m.Method == message.MethodToolsList {
-		return lesson{s, &p.headers}
+		return lesson{s, p.headers}
 	}
 	return s
 }
 
-// forget makes room for a fresh process under the same key.
+// forget makes room for a fresh process of the kind.
 func (p *pooled) forget() {
 	b := p.bridge
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.pool[p.key] == p {
-		delete(b.pool, p.key)
+	if p.forgotten {
+		return
 	}
+	p.forgotten = true
+	if p.headers.processes--; p.headers.processes == 0 {
+		delete(b.headers, p.kind.whose)
+	}
+	members := slices.DeleteFunc(b.pool[p.kind], func(other *pooled) bool { return other == p })
+	if len(members) == 0 {
+		delete(b.pool, p.kind)
+		return
+	}
+	b.pool[p.kind] = members
 }
 
-// end ends the process. Calls in flight are told.
+// end ends the process. Calls in flight and listeners are told.
 func (p *pooled) end(reason string) {
 	p.mu.Lock()
 	if p.ended {
@@ -103,10 +170,20 @@ func (p *pooled) end(reason string) {
 		return
 	}
 	p.ended = true
+	p.mu.Unlock()
+	p.clear(reason)
+}
+
+// clear is what follows, once, after ended was set.
+func (p *pooled) clear(reason string) {
+	p.mu.Lock()
 	if p.idle != nil {
 		p.idle.Stop()
 	}
 	conn := p.conn
+	for l := range p.listeners {
+		l.stream.push(event{frame: backend.ListenResult(l.id), last: true})
+	}
 	p.mu.Unlock()
 	p.forget()
 	if conn != nil {
@@ -121,12 +198,15 @@ func (p *pooled) reap() {
 	if p.users > 0 {
 		left = timeout
 	}
-	if left > 0 && !p.ended {
+	due := left <= 0 && !p.ended
+	if due {
+		p.ended = true // with the lock held: no caller slips in between
+	} else if !p.ended {
 		p.idle.Reset(left)
 	}
 	p.mu.Unlock()
-	if left <= 0 {
-		p.end("idle")
+	if due {
+		p.clear("idle")
 	}
 }
 
@@ -137,43 +217,58 @@ func (p *pooled) closed(err error) {
 	p.bridge.exited()
 }
 
-// fromServer takes what belongs to no call. A modern server writes no requests; what it
-// logs goes to the call that asked for logs, if there is but one it can be from.
+// fromServer takes what belongs to no call. What the server logs goes to the call that
+// asked for logs, if there is but one it can be from.
 func (p *pooled) fromServer(m *message.Message, frame []byte) {
-	logger := p.bridge.settings.Load().Logger
 	if m.Kind == message.Request {
-		p.answerRequest(m)
+		p.request(m)
+		return
+	}
+	p.mu.Lock()
+	server := p.server
+	p.mu.Unlock()
+	if server != nil && m.Method != message.MethodLog {
+		p.announce(m)
 		return
 	}
 	if m.Method == message.MethodLog {
-		if target := p.onlyLogger(); target != nil {
-			target.push(event{frame: frame, msg: m})
+		if target := p.onlyLogger(m); target != nil {
+			target.Deliver(backend.Event{Frame: frame, Message: m})
 			return
 		}
 	}
-	logger.Debug("a notification of the server belongs to no call", "method", m.Method)
+	p.bridge.settings.Load().Logger.Debug("a notification of the server belongs to no call", "method", m.Method)
 }
 
-func (p *pooled) onlyLogger() *stream {
+// onlyLogger is the sink of the one call in flight, if it asked for such a message.
+func (p *pooled) onlyLogger(m *message.Message) backend.Sink {
+	level, _ := m.Params.String("level")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.calls) != 1 {
 		return nil
 	}
-	for s, m := range p.calls {
-		if m.Meta.Get(message.MetaLogLevel) != nil {
+	for s, call := range p.calls {
+		asked, ok := call.Meta.String(message.MetaLogLevel)
+		if ok && (p.server == nil || translate.Severity(level) >= translate.Severity(asked)) {
 			return s
 		}
 	}
 	return nil
 }
 
-func (p *pooled) answerRequest(m *message.Message) {
+// request answers a request of the server, or puts it to the client of the call that has
+// the process alone. A modern server writes none.
+func (p *pooled) request(m *message.Message) {
 	frame := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`, m.ID)
 	if m.Method != message.MethodPing {
-		frame = answer.New(http.StatusOK, protocol.CodeMethodNotFound, "A client of protocol version %s takes no requests", protocol.Version20260728).Frame(m.ID)
+		p.mu.Lock()
+		current := p.current
+		p.mu.Unlock()
+		if current != nil && p.capabilities.Allows(m) && current.ask(m) {
+			return
+		}
+		frame = answer.New(http.StatusOK, protocol.CodeMethodNotFound, "No client can be asked this now").Frame(m.ID)
 	}
-	if response, err := message.Parse(frame, 0); err == nil {
-		_ = p.conn.Send(response, nil) // if it can't be told, it is ending
-	}
+	_ = p.say(frame) // if it can't be told, it is ending
 }

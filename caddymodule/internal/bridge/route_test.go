@@ -156,7 +156,8 @@ func TestAnIdleSessionIsNotEndedUnderACall(t *testing.T) {
 
 func TestAnIdleProcessIsNotEndedUnderACall(t *testing.T) {
 	for range 5000 {
-		p := &pooled{bridge: New(), lastUsed: time.Now().Add(-24 * time.Hour), idle: time.AfterFunc(time.Hour, func() {})}
+		p := New().newPooled(kind{"alice", "modern"})
+		p.lastUsed, p.idle = time.Now().Add(-24*time.Hour), time.AfterFunc(time.Hour, func() {})
 		var race sync.WaitGroup
 		ready := make(chan struct{})
 		race.Go(func() {

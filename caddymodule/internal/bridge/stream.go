@@ -24,6 +24,7 @@ type event struct {
 	msg    *message.Message // the child's own; nil if the gateway made it
 	last   bool
 	err    error // instead of frame: why there is no answer
+	parks  bool  // the call goes on after this answer: the client is asked for input
 }
 
 // stream is what one HTTP stream has to say, in order. Whoever pushes never waits:

@@ -21,11 +21,15 @@ type Editor struct {
 	splices []splice
 	buf     [8]splice
 
-	drop, foldedDrop string
-	set              []MetaValue
+	drop   []droppedPrefix
+	set    []MetaValue // into _meta
+	result []MetaValue // into result
 }
 
-// MetaValue is a member that an [Editor] puts into _meta.
+// droppedPrefix is what the names of members begin with that leave every _meta.
+type droppedPrefix struct{ prefix, folded string }
+
+// MetaValue is a member that an [Editor] puts into _meta or into result.
 type MetaValue struct {
 	Key   string
 	Value []byte // raw JSON, on one line
@@ -70,12 +74,23 @@ func (e *Editor) replace(o *Object, name string, raw []byte) *Editor {
 	return e
 }
 
-// DropMeta removes the members whose name starts with prefix, after unescaping and
-// simple case folding, from every _meta in params and in result; tool arguments are
-// not looked into.
-func (e *Editor) DropMeta(prefix string) *Editor {
-	e.drop, e.foldedDrop = prefix, fold(prefix)
+// DropMeta removes the members whose name starts with one of the prefixes, after
+// unescaping and simple case folding, from every _meta in params and in result; tool
+// arguments are not looked into.
+func (e *Editor) DropMeta(prefixes ...string) *Editor {
+	for _, prefix := range prefixes {
+		e.drop = append(e.drop, droppedPrefix{prefix, fold(prefix)})
+	}
 	return e
+}
+
+func (e *Editor) drops(name []byte) bool {
+	for _, d := range e.drop {
+		if hasPrefixFolded(name, d.prefix, d.folded) {
+			return true
+		}
+	}
+	return false
 }
 
 // SetMeta puts members in front of the others in _meta, and makes _meta, and params
@@ -87,10 +102,26 @@ func (e *Editor) SetMeta(values ...MetaValue) *Editor {
 	return e
 }
 
+// DefaultResult puts a member in front of those of result, unless it is there.
+func (e *Editor) DefaultResult(name string, raw []byte) *Editor {
+	if e.m.Result.Present() && e.m.Result.find(name) == nil {
+		e.result = append(e.result, MetaValue{name, raw})
+	}
+	return e
+}
+
+// DefaultMeta puts a member in front of those of _meta, unless it is there.
+func (e *Editor) DefaultMeta(name string, raw []byte) *Editor {
+	if e.m.Meta.find(name) == nil {
+		e.set = append(e.set, MetaValue{name, raw})
+	}
+	return e
+}
+
 // Append applies the changes and appends the message to dst.
 func (e *Editor) Append(dst []byte) []byte {
 	e.editMeta()
-	if e.drop != "" {
+	if len(e.drop) > 0 {
 		for _, value := range e.m.nested {
 			e.dropNested(value)
 		}
@@ -122,29 +153,28 @@ func (e *Editor) editMeta() {
 		}
 		holder, name = &m.Result, "result"
 	}
+	front := e.result
 	kept := e.dropMembers(&m.Meta)
-	if len(e.set) == 0 {
-		return
-	}
-	inner := e.setText(kept > 0)
-	if m.Meta.Present() {
-		e.insert(m.Meta.span.start+1, inner)
-		return
-	}
-	meta := slices.Concat([]byte{'{'}, inner, []byte{'}'})
-	if m.metaNil {
-		e.replace(holder, "_meta", meta)
-		return
-	}
-	meta = slices.Concat([]byte(`"_meta":`), meta)
-	if holder.Present() {
-		if len(holder.members) > 0 {
-			meta = append(meta, ',')
+	if len(e.set) > 0 {
+		inner := memberText(e.set, kept > 0)
+		meta := slices.Concat([]byte{'{'}, inner, []byte{'}'})
+		switch {
+		case m.Meta.Present():
+			e.insert(m.Meta.span.start+1, inner)
+		case m.metaNil:
+			e.replace(holder, "_meta", meta)
+		default:
+			front = append(front[:len(front):len(front)], MetaValue{"_meta", meta})
 		}
-		e.insert(holder.span.start+1, meta)
+	}
+	if len(front) == 0 {
 		return
 	}
-	object := slices.Concat([]byte{'{'}, meta, []byte{'}'})
+	if holder.Present() {
+		e.insert(holder.span.start+1, memberText(front, len(holder.members) > 0))
+		return
+	}
+	object := slices.Concat([]byte{'{'}, memberText(front, false), []byte{'}'})
 	if m.paramsNil {
 		e.replace(&m.top, name, object)
 		return
@@ -153,9 +183,10 @@ func (e *Editor) editMeta() {
 	e.insert(m.top.span.end-1, object)
 }
 
-func (e *Editor) setText(more bool) []byte {
+// memberText writes members, with a comma behind them if more follow.
+func memberText(members []MetaValue, more bool) []byte {
 	var text []byte
-	for i, v := range e.set {
+	for i, v := range members {
 		if i > 0 {
 			text = append(text, ',')
 		}
@@ -177,14 +208,14 @@ func (e *Editor) insert(at int, text []byte) {
 // dropMembers removes the members to be dropped with the commas that belong to
 // them, and returns how many are kept.
 func (e *Editor) dropMembers(o *Object) int {
-	if e.drop == "" || !o.Present() {
+	if len(e.drop) == 0 || !o.Present() {
 		return len(o.members)
 	}
 	kept := 0
 	dropped := make([]bool, len(o.members))
 	last := -1 // the last member that is kept
 	for i, m := range o.members {
-		dropped[i] = hasPrefixFolded(m.name.in(o.raw), e.drop, e.foldedDrop)
+		dropped[i] = e.drops(m.name.in(o.raw))
 		if !dropped[i] {
 			kept, last = kept+1, i
 		}

@@ -19,6 +19,7 @@ package message
 import (
 	"errors"
 	"fmt"
+	"iter"
 )
 
 // DefaultMaxDepth is how deep arrays and objects may nest.
@@ -88,6 +89,22 @@ func (o *Object) Get(name string) []byte {
 		return m.value.in(o.raw)
 	}
 	return nil
+}
+
+// Raw returns the object as it is written; nil if it is not there.
+func (o *Object) Raw() []byte { return o.span.in(o.raw) }
+
+// All yields the members in order: each name, decoded, and its raw value.
+func (o *Object) All() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, m := range o.members {
+			quoted := o.raw[m.name.start-1 : m.name.end+1]
+			name, _ := Unquote(quoted)
+			if !yield(name, m.value.in(o.raw)) {
+				return
+			}
+		}
+	}
 }
 
 // String returns a member's decoded value if it is a string.

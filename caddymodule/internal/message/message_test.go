@@ -224,6 +224,20 @@ func TestEditorChangesResults(t *testing.T) {
 	}
 }
 
+func TestEditorAddsDefaultsToResults(t *testing.T) {
+	for raw, want := range map[string]string{
+		`{"jsonrpc":"2.0","id":1,"result":{}}`:                                 `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","ttlMs":0,"_meta":{"s":1}}}`,
+		`{"jsonrpc":"2.0","id":1,"result":{"tools":[],"ttlMs":5}}`:             `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","_meta":{"s":1},"tools":[],"ttlMs":5}}`,
+		`{"jsonrpc":"2.0","id":1,"result":{"_meta":{"s":2},"resultType":"x"}}`: `{"jsonrpc":"2.0","id":1,"result":{"ttlMs":0,"_meta":{"s":2},"resultType":"x"}}`,
+		`{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}`:            `{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}`,
+	} {
+		got := string(parse(t, raw).Edit().DefaultResult("resultType", []byte(`"complete"`)).DefaultResult("ttlMs", []byte("0")).DefaultMeta("s", []byte("1")).Bytes())
+		if got != want {
+			t.Errorf("\n got %s\nwant %s", got, want)
+		}
+	}
+}
+
 // FuzzEdit holds that whatever Parse accepts, the edits of the gateway leave a
 // message that Parse accepts, with the stamp, without forgeries, and otherwise equal.
 func FuzzEdit(f *testing.F) {

@@ -137,7 +137,7 @@ func (c *claimsRules) checkAudience(claims map[string]any) *Error {
 // key that the request did not prove to have (RFC 7800, RFC 9449 section 7.1).
 func checkKind(claims map[string]any) *Error {
 	for _, claim := range []string{"at_hash", "c_hash", "s_hash"} {
-		if _, ok := claims[claim]; ok {
+		if has(claims, claim) {
 			return refuse(claim + ": this is an id token")
 		}
 	}
@@ -148,10 +148,20 @@ func checkKind(claims map[string]any) *Error {
 			return refuse(claim + ": the claim names another kind of token")
 		}
 	}
-	if _, ok := claims["cnf"]; ok {
+	// A nonce goes into id tokens (OpenID Connect Core section 2). Some issuers have put
+	// it into access tokens as well, but those say for whom or for what they are.
+	if has(claims, "nonce") && !has(claims, "client_id") && !has(claims, "scope") && !has(claims, "scp") && !has(claims, "jti") {
+		return refuse("nonce: this is an id token")
+	}
+	if has(claims, "cnf") {
 		return refuse("cnf: the token is bound to a key and came without proof of it")
 	}
 	return nil
+}
+
+func has(claims map[string]any, name string) bool {
+	_, ok := claims[name]
+	return ok
 }
 
 // clientID returns who the user let in (RFC 9068 section 2.2), or else azp of

@@ -158,6 +158,7 @@ func TestBadTokensAreRefused(t *testing.T) {
 		{"user key", "client with a line feed", ed(map[string]any{"client_id": "a\nb"}, nil), "client_id"},
 		{"RFC 9068 5", "id token by at_hash", ed(map[string]any{"at_hash": "x"}, nil), "at_hash"},
 		{"RFC 9068 5", "id token by c_hash", ed(map[string]any{"c_hash": "x"}, nil), "c_hash"},
+		{"RFC 9068 5", "id token by nonce", ed(map[string]any{"nonce": "x", "client_id": nil, "scope": nil, "jti": nil}, nil), "nonce"},
 		{"RFC 9068 5", "id token of Cognito", ed(map[string]any{"token_use": "id"}, nil), "token_use"},
 		{"RFC 9068 5", "id token of Keycloak", ed(map[string]any{"typ": "ID"}, nil), "typ"},
 		{"RFC 9068 5", "refresh token of Keycloak", ed(map[string]any{"typ": "Refresh"}, nil), "typ"},

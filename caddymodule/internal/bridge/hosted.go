@@ -1,0 +1,299 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+)
+
+// queuePatience is how long a call waits for a busy process of its kind before another is
+// started.
+const queuePatience = time.Second
+
+// host returns a process of a legacy server for a modern caller. A call that the server
+// may interrupt with a question gets the process for itself until it has ended: questions
+// of legacy servers do not say which call they belong to.
+func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Settings, whose string) (*pooled, *answer.Refusal) {
+	capabilities := translate.ReadCapabilities(call.Message.Meta.Get(message.MetaClientCapabilities))
+	key := kind{whose, protocol.Legacy.String() + " " + capabilities.Key()}
+	alone := capabilities.Any() && translate.MayAsk(call.Message.Method)
+	queued := time.Now().Add(settings.QueueTimeout)
+	for began := time.Now(); ; {
+		b.mu.Lock()
+		if b.closed {
+			b.mu.Unlock()
+			return nil, closing()
+		}
+		p := b.pick(key, alone)
+		freed := b.freed
+		room := b.processes < settings.MaxProcesses
+		if p == nil && room && (len(b.pool[key]) == 0 || time.Since(began) >= queuePatience || b.allParked(key)) {
+			p = b.newPooled(key)
+			p.capabilities, p.taken = capabilities, alone
+			go p.start(call, settings, true)
+		}
+		b.mu.Unlock()
+		if p != nil {
+			refusal := p.await(ctx)
+			if refusal == nil && p.use() {
+				return p, nil
+			}
+			if refusal != nil {
+				p.free()
+				return nil, refusal
+			}
+			continue
+		}
+		if time.Now().After(queued) {
+			return nil, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "All server processes are taken").RetryAfter(settings.QueueTimeout)
+		}
+		select {
+		case <-freed:
+		case <-b.stopping:
+			return nil, closing()
+		case <-time.After(queuePatience / 10):
+		case <-ctx.Done():
+			return nil, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The client went away")
+		}
+	}
+}
+
+// pick finds a process of a kind, and takes it if it is to be had alone. b.mu is held.
+func (b *Bridge) pick(key kind, alone bool) *pooled {
+	for _, p := range b.pool[key] {
+		if !alone {
+			return p
+		}
+		if !p.taken {
+			p.taken = true
+			return p
+		}
+	}
+	return nil
+}
+
+// allParked says whether every process of a kind waits for its client. b.mu is held.
+func (b *Bridge) allParked(key kind) bool {
+	waiting := map[*pooled]bool{}
+	for _, r := range b.parked {
+		waiting[r.p] = true
+	}
+	for _, p := range b.pool[key] {
+		if !waiting[p] {
+			return false
+		}
+	}
+	return true
+}
+
+// free lets the next call have the process.
+func (p *pooled) free() {
+	b := p.bridge
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p.taken = false
+	close(b.freed)
+	b.freed = make(chan struct{})
+}
+
+// handshake takes a legacy server through initialize.
+func (p *pooled) handshake(settings *Settings) {
+	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
+	defer cancel()
+	answered, err := p.ask(ctx, p.capabilities.Initialize("snapgate", backend.Version))
+	var server *translate.Server
+	if err == nil {
+		server, err = translate.ReadServer(answered)
+	}
+	if err == nil {
+		p.mu.Lock()
+		p.server = server
+		p.mu.Unlock()
+		err = p.say(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":%q}`, message.MethodInitialized))
+	}
+	if err != nil {
+		// It may have been replaced by a modern one: look again next time.
+		p.bridge.mu.Lock()
+		p.bridge.legacyServer = false
+		p.bridge.mu.Unlock()
+		p.refusal = failedToStart(settings, fmt.Errorf("initialize: %w", err))
+		p.end("it failed to start")
+	}
+}
+
+// translateRequest and translateResult adjust what a modern client and a legacy server
+// say to one another, once the server has told what it is.
+func (p *pooled) translateRequest(m *message.Message, edit *message.Editor) {
+	if server := p.hosts(); server != nil {
+		server.Request(m, edit)
+	}
+}
+
+func (p *pooled) translateResult(method string, m *message.Message, edit *message.Editor) {
+	if server := p.hosts(); server != nil {
+		server.Result(method, m, edit)
+	}
+}
+
+func (p *pooled) hosts() *translate.Server {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.server
+}
+
+// hostedCall carries a call of a modern client to a legacy server. The process was
+// acquired by the caller, and is given back here or, if the call is parked, at its end.
+func (b *Bridge) hostedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled) *answer.Refusal {
+	m := call.Message
+	alone := p.capabilities.Any() && translate.MayAsk(m.Method)
+	giveBack := func() {
+		if alone {
+			p.free()
+		}
+		p.release()
+	}
+	refusal := p.checkHeaders(r, call)
+	switch {
+	case refusal != nil:
+	case m.Method == message.MethodDiscover:
+		s := &stream{request: m.ID}
+		s.push(event{frame: p.server.Discover(m.ID), last: true})
+		b.run(w, r, call, settings, &exchange{stream: s}, nil)
+	case m.Method == message.MethodListen:
+		refusal = b.listen(w, r, call, settings, p)
+	case translate.Removed(m.Method):
+		refusal = answer.New(http.StatusNotFound, protocol.CodeMethodNotFound, "%s does not exist in protocol version %s", m.Method, call.Version)
+	default:
+		return b.sendHosted(w, r, call, settings, p, alone, giveBack)
+	}
+	giveBack()
+	return refusal
+}
+
+func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, alone bool, giveBack func()) *answer.Refusal {
+	m := call.Message
+	p.setLevel(r.Context(), m)
+	s := &stream{request: m.ID}
+	if !alone {
+		defer giveBack()
+		p.enter(s, m)
+		defer p.leave(s)
+		sent, err := p.conn.Call(m, settings.stamp(call.Principal), p.sink(s, m))
+		if err != nil {
+			return unavailable(err)
+		}
+		b.run(w, r, call, settings, &exchange{stream: s}, sent)
+		return nil
+	}
+	digest, err := translate.Digest(m)
+	if err != nil {
+		giveBack()
+		return answer.New(http.StatusBadRequest, protocol.CodeInvalidParams, "%v", err)
+	}
+	relay := &relay{bridge: b, p: p, owner: ownerOf(call.Principal), digest: digest, target: s}
+	p.mu.Lock()
+	p.current = relay
+	p.mu.Unlock()
+	// The server may ask before Call has returned: ask waits for the lock.
+	relay.mu.Lock()
+	relay.call, err = p.conn.Call(m, settings.stamp(call.Principal), relay)
+	relay.mu.Unlock()
+	if err != nil {
+		p.freeFrom(relay)
+		p.release()
+		return unavailable(err)
+	}
+	b.carry(w, r, call, settings, p, &exchange{stream: s}, relay)
+	return nil
+}
+
+// carry writes what a call with a relay has to say to one request of the client. If that
+// ends with a question the process stays with the call.
+func (b *Bridge) carry(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange, relay *relay) {
+	p.enter(x.stream, call.Message)
+	last := b.run(w, r, call, settings, x, relay.call)
+	p.leave(x.stream)
+	if !last.parks {
+		p.freeFrom(relay)
+		p.release()
+	}
+}
+
+// freeFrom takes the process from the call that had it alone.
+func (p *pooled) freeFrom(r *relay) {
+	p.mu.Lock()
+	if p.current == r {
+		p.current = nil
+	}
+	p.mu.Unlock()
+	p.free()
+}
+
+// setLevel makes a legacy server log what a modern call asks for: its level is the lowest
+// that any call asked for, and more is filtered out.
+func (p *pooled) setLevel(ctx context.Context, m *message.Message) {
+	level, ok := m.Meta.String(message.MetaLogLevel)
+	severity := translate.Severity(level)
+	if !ok || severity < 0 || !p.server.Has("logging", "") {
+		return
+	}
+	p.mu.Lock()
+	lower := severity < p.level
+	if lower {
+		p.level = severity
+	}
+	p.mu.Unlock()
+	if lower {
+		ctx, cancel := context.WithTimeout(ctx, subscribeTime)
+		defer cancel()
+		// A server that refuses logs as it likes; the filter holds all the same.
+		_, _ = p.ask(ctx, translate.SetLevel(level))
+	}
+}
+
+// say sends a message of the gateway's own. It carries no identity.
+func (p *pooled) say(frame []byte) error {
+	m, err := message.Parse(frame, 0)
+	if err != nil {
+		return err
+	}
+	return p.conn.Send(m, nil)
+}
+
+// ask sends a request of the gateway's own and waits for the answer.
+func (p *pooled) ask(ctx context.Context, frame []byte) (*message.Message, error) {
+	m, err := message.Parse(frame, 0)
+	if err != nil {
+		return nil, err
+	}
+	answers := make(once, 1)
+	call, err := p.conn.Call(m, nil, answers)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case e := <-answers:
+		return e.Message, e.Err
+	case <-ctx.Done():
+		call.Cancel(nil, "no answer in time")
+		return nil, errors.New("no answer in time")
+	}
+}
+
+// once is the sink of a request of which only the answer counts.
+type once chan backend.Event
+
+func (o once) Deliver(e backend.Event) {
+	if e.Last {
+		o <- e
+	}
+}

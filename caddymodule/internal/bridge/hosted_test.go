@@ -1,0 +1,232 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+const legacyChild = discoverVar + "=legacy"
+
+// capable is a modern tools/call of a client that can be asked for input.
+func capable(id, name, args, more string, header ...string) (string, []string) {
+	body, header := modernTool(id, name, args, header...)
+	body = strings.Replace(body, `"io.modelcontextprotocol/clientCapabilities":{}`, `"io.modelcontextprotocol/clientCapabilities":{"elicitation":{},"sampling":{},"roots":{}}`, 1)
+	if more != "" {
+		body = strings.TrimSuffix(body, "}}") + "," + more + "}}"
+	}
+	return body, header
+}
+
+const (
+	questionLine = `{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object"}}}`
+	secondLine   = `{"jsonrpc":"2.0","id":"q2","method":"roots/list"}`
+)
+
+// inputRequired is an answer that asks for input.
+type inputRequired struct {
+	ID     json.RawMessage
+	Result struct {
+		ResultType    string
+		InputRequests map[string]struct {
+			Method string
+			Params json.RawMessage
+		}
+		RequestState string
+	}
+}
+
+func (g *gateway) asks(method, body string, header ...string) string {
+	g.t.Helper()
+	resp := g.post(body, header...)
+	text := resp.body()
+	var got inputRequired
+	if err := json.Unmarshal([]byte(text), &got); err != nil || resp.StatusCode != http.StatusOK {
+		g.t.Fatalf("%d %s: %v", resp.StatusCode, text, err)
+	}
+	if got.Result.ResultType != "input_required" || got.Result.InputRequests["input"].Method != method || got.Result.RequestState == "" {
+		g.t.Fatalf("answered %s, want a question of the kind %s", text, method)
+	}
+	return got.Result.RequestState
+}
+
+func retry(state, response string) string {
+	return fmt.Sprintf(`"requestState":%q,"inputResponses":{"input":%s}`, state, response)
+}
+
+func TestAQuestionInMidCallIsAnsweredByTheRetry(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := saying(questionLine)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	body, header = capable(`"second"`, "hold", args, retry(state, `{"action":"accept","content":{"n":1.0}}`))
+	g.post(body, header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":"second","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"child","version":"1"}},"content":[],"heard":{"action":"accept","content":{"n":1.0}}}}`)
+}
+
+func TestFurtherQuestionsComeInFurtherRounds(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := saying(questionLine, secondLine)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	body, header = capable(`2`, "hold", args, retry(state, `{"action":"decline"}`))
+	next := g.asks("roots/list", body, header...)
+	if next == state {
+		t.Error("two rounds have one state")
+	}
+	body, header = capable(`3`, "hold", args, retry(next, `{"roots":[]}`))
+	g.post(body, header...).holds(http.StatusOK, `"heard":{"action":"decline"}`)
+}
+
+func TestARetryWithoutTheInputIsAskedAgain(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := saying(questionLine)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	body, header = capable(`2`, "hold", args, fmt.Sprintf(`"requestState":%q,"inputResponses":{"other":{}}`, state))
+	state = g.asks("elicitation/create", body, header...)
+	body, header = capable(`3`, "hold", args, retry(state, `{"action":"cancel"}`))
+	g.post(body, header...).holds(http.StatusOK, `"heard":{"action":"cancel"}`)
+}
+
+func TestAStateIsGoodOnceForItsUserAndItsCall(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := saying(questionLine)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	input := retry(state, `{"action":"accept"}`)
+	refused := func(name, body string, header ...string) {
+		t.Helper()
+		resp := g.post(body, header...)
+		if text := resp.body(); !strings.Contains(text, `"code":-32602`) || strings.Contains(text, "heard") {
+			t.Errorf("%s: %d %s", name, resp.StatusCode, text)
+		}
+	}
+	body, header = capable(`2`, "hold", args, input, "X-User", "bob")
+	refused("another user", body, header...)
+	body, header = capable(`2`, "hold", saying(questionLine, secondLine), input)
+	refused("other arguments", body, header...)
+	body, header = capable(`2`, "echo", args, input)
+	refused("another tool", body, header...)
+	body, header = capable(`2`, "hold", args, retry(state[:len(state)-3]+"AAA", `{"action":"accept"}`))
+	refused("a changed state", body, header...)
+	body, header = capable(`2`, "hold", args, retry("", `{"action":"accept"}`))
+	refused("an empty state", body, header...)
+
+	body, header = capable(`2`, "hold", args, input)
+	g.post(body, header...).holds(http.StatusOK, `"heard"`)
+	body, header = capable(`3`, "hold", args, input)
+	refused("used before", body, header...)
+}
+
+func TestAParkedCallExpires(t *testing.T) {
+	g := open(t, func(s *Settings) { s.ParkTimeout = 50 * time.Millisecond }, legacyChild, trace)
+	body, header := capable(`1`, "hold", saying(questionLine), "")
+	state := g.asks("elicitation/create", body, header...)
+	g.log.read(t, `"result":{"action":"cancel"}`)
+	g.log.read(t, `"notifications/cancelled"`)
+	body, header = capable(`2`, "hold", saying(questionLine), retry(state, `{"action":"accept"}`))
+	g.post(body, header...).holds(http.StatusOK, `"code":-32602`)
+	// Its process serves the next one.
+	body, header = capable(`3`, "pid", ``, "")
+	g.post(body, header...).holds(http.StatusOK, `"pid"`)
+	if n := g.bridge.Processes(); n != 1 {
+		t.Errorf("%d processes run", n)
+	}
+}
+
+func TestAParkedCallKeepsItsProcessFromOthers(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	pid := func(id string) string {
+		body, header := capable(id, "pid", ``, "")
+		return g.post(body, header...).body()
+	}
+	own := pid(`1`)
+	body, header := capable(`2`, "hold", saying(questionLine), "")
+	state := g.asks("elicitation/create", body, header...)
+	if other := pid(`1`); other == own || !strings.Contains(other, `"pid"`) {
+		t.Errorf("%s, and while the first is parked %s", own, other)
+	}
+	body, header = capable(`3`, "hold", saying(questionLine), retry(state, `{"action":"accept"}`))
+	g.post(body, header...).holds(http.StatusOK, `"heard"`)
+}
+
+func TestAServerThatDiesWhileItsCallIsParked(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := saying(questionLine, `this is no message`)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	g.bridge.mu.Lock()
+	for _, r := range g.bridge.parked {
+		r.p.conn.Close("the test ends it")
+	}
+	g.bridge.mu.Unlock()
+	g.until("it is gone", func() bool { return g.bridge.Processes() == 0 })
+	body, header = capable(`2`, "hold", args, retry(state, `{"action":"accept"}`))
+	g.post(body, header...).holds(http.StatusOK, `"code":-32603`)
+}
+
+func TestAClientThatCannotBeAskedIsNot(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	g.modernTool(`1`, "hold", saying(questionLine)).holds(http.StatusOK, `"heard":{"code":-32601`)
+}
+
+func TestDiscoverIsAnsweredFromInitialize(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	g.modern(`"d"`, "server/discover", ``).holds(http.StatusOK, `"capabilities":`+`{"logging":{},"resources":{"subscribe":true,"listChanged":true},"tools":{"listChanged":true}}`)
+	g.modern(`1`, "ping", ``).holds(http.StatusNotFound, `"code":-32601`)
+}
+
+func TestALegacyServerNotifiesWhoListens(t *testing.T) {
+	g := open(t, nil, legacyChild, trace)
+	ctx, leave := context.WithCancel(t.Context())
+	listen := func(id, wants string) *reader {
+		body, header := modern(id, "subscriptions/listen", `"notifications":`+wants)
+		return g.do(ctx, http.MethodPost, body, header...)
+	}
+	a := listen(`"a"`, `{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["x://1","x://2"]}`)
+	a.says(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"a"},"notifications":{"toolsListChanged":true,"resourceSubscriptions":["x://1","x://2"]}}}`)
+	b := listen(`7`, `{"resourceSubscriptions":["x://2"]}`)
+	b.says(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":7},"notifications":{"resourceSubscriptions":["x://2"]}}}`)
+
+	updated := func(uri string) string {
+		return `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"` + uri + `"}}`
+	}
+	g.modernTool(`1`, "say", saying(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`, updated("x://1"), updated("x://3"), updated("x://2"), answered)).body()
+	a.says(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"a"}}}`)
+	a.says(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"a"},"uri":"x://1"}}`)
+	a.says(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"a"},"uri":"x://2"}}`)
+	b.says(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":7},"uri":"x://2"}}`)
+	leave()
+	g.log.read(t, `"resources/unsubscribe","params":{"uri":"x://1"}`)
+	g.log.read(t, `"resources/unsubscribe","params":{"uri":"x://2"}`)
+	if n := g.log.count(`"resources/subscribe","params":{"uri":"x://2"}`); n != 1 {
+		t.Errorf("the server was asked %d times for what two listen to", n)
+	}
+}
+
+func TestLogsOfALegacyServerAreThoseThatWereAskedFor(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	line := func(level string) string {
+		return `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"` + level + `","data":1}}`
+	}
+	body, header := modernTool(`1`, "say", saying(line("debug"), line("error"), answered))
+	body = strings.Replace(body, `"progressToken":"tok"`, `"io.modelcontextprotocol/logLevel":"warning"`, 1)
+	resp := g.post(body, header...)
+	resp.says(line("error"))
+	if _, data := resp.next(); !strings.Contains(data, `"done":true`) {
+		t.Errorf("then %s", data)
+	}
+	g.modernTool(`2`, "say", saying(line("error"), answered)).holds(http.StatusOK, `"done":true`)
+}
+
+func TestALegacyServerThatRefusesInitializeIs502AndAskedAnew(t *testing.T) {
+	g := open(t, nil, legacyChild, initializeVar+"=error")
+	for range 2 {
+		g.modernTool(`1`, "echo", ``).holds(http.StatusBadGateway, `"code":-32603`)
+	}
+	g.gone()
+}

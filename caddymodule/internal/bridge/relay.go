@@ -1,0 +1,178 @@
+package bridge
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+)
+
+// relay stands between a call to a legacy server and the requests of the modern client
+// that it is made of. When the server asks something in mid-call, the request that is
+// open is answered with input_required, and the call is parked: it keeps its process, and
+// waits for the retry that brings the input.
+type relay struct {
+	bridge *Bridge
+	p      *pooled
+	owner  owner
+	digest [32]byte // of the call and all its retries
+	call   *backend.Call
+
+	mu     sync.Mutex
+	target *stream            // of the open request; nil while parked
+	asking *message.Message   // what the client was asked
+	queue  []*message.Message // what it will be asked next
+	held   *backend.Event     // the answer, if it came while parked
+	over   bool
+	id     string // in b.parked
+	expiry *time.Timer
+}
+
+// parkedState is what requestState says to its maker.
+type parkedState struct {
+	ID string `json:"id"`
+}
+
+const parkedPurpose = "parked call"
+
+// Deliver takes what the server says about the call.
+func (r *relay) Deliver(e backend.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.target != nil:
+		r.over = r.over || e.Last
+		r.target.Deliver(e)
+	case e.Last:
+		r.over, r.held = true, &e
+	}
+	// What is reported while nobody listens is lost, as on any closed stream.
+}
+
+// ask puts a request of the server to the client. It reports whether the client can be
+// asked.
+func (r *relay) ask(m *message.Message) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || r.call == nil {
+		return false
+	}
+	if r.asking != nil {
+		r.queue = append(r.queue, m)
+		return true
+	}
+	r.asking = m
+	r.park()
+	return true
+}
+
+// park ends the open request with what is asked. r.mu is held.
+func (r *relay) park() {
+	r.id = newSessionID()
+	state, err := r.bridge.sealer.Seal(parkedPurpose, parkedState{r.id})
+	if err != nil {
+		panic("bridge: sealing a string: " + err.Error())
+	}
+	target := r.target
+	r.target = nil
+	r.bridge.mu.Lock()
+	r.bridge.parked[r.id] = r
+	r.bridge.mu.Unlock()
+	r.expiry = time.AfterFunc(r.bridge.settings.Load().ParkTimeout, r.expire)
+	target.push(event{frame: translate.InputRequired(target.request, r.asking, state), last: true, parks: true})
+}
+
+// unpark takes the relay out of the table. It reports whether it was there: a state is
+// good once.
+func (b *Bridge) unpark(id string) *relay {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.parked[id]
+	delete(b.parked, id)
+	return r
+}
+
+// expire gives up on a client that does not come back.
+func (r *relay) expire() {
+	r.mu.Lock()
+	id := r.id
+	r.mu.Unlock()
+	if r.bridge.unpark(id) != r {
+		return
+	}
+	r.abandon("the client did not bring the input")
+}
+
+// abandon withdraws what was asked, cancels the call and frees its process.
+func (r *relay) abandon(reason string) {
+	r.mu.Lock()
+	asked := r.queue
+	if r.asking != nil {
+		asked = append([]*message.Message{r.asking}, asked...)
+	}
+	r.asking, r.queue, r.over = nil, nil, true
+	r.mu.Unlock()
+	for _, m := range asked {
+		r.p.say(translate.Withdrawn(m))
+	}
+	r.call.Cancel(nil, reason)
+	r.p.freeFrom(r)
+	r.p.release()
+}
+
+// resume finds the call that a retry belongs to, and gives the input to the server.
+func (b *Bridge) resume(call *admission.Call, state string) (*relay, *stream, *answer.Refusal) {
+	again := answer.New(http.StatusOK, protocol.CodeInvalidParams, "The requestState is unknown, used or expired: make the call again")
+	var opened parkedState
+	if err := b.sealer.Open(parkedPurpose, state, &opened); err != nil {
+		again.Reason = "requestState: " + err.Error()
+		return nil, nil, again
+	}
+	b.mu.Lock()
+	r := b.parked[opened.ID]
+	b.mu.Unlock()
+	digest, err := translate.Digest(call.Message)
+	if r == nil || err != nil || r.owner != ownerOf(call.Principal) || r.digest != digest {
+		return nil, nil, again
+	}
+	if b.unpark(opened.ID) != r {
+		return nil, nil, again
+	}
+	return r, r.takeUp(call.Message), nil
+}
+
+// takeUp makes the retry the open request of the call.
+func (r *relay) takeUp(retry *message.Message) *stream {
+	s := &stream{request: retry.ID}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.expiry.Stop()
+	r.call.Rebind(retry)
+	r.target = s
+	if held := r.held; held != nil {
+		r.held = nil
+		if held.Message != nil {
+			held.Frame = r.call.Answer(held.Message)
+		}
+		s.Deliver(*held)
+		return s
+	}
+	response := translate.InputResponse(retry)
+	if response == nil {
+		r.park() // it brought nothing: it is asked again
+		return s
+	}
+	r.p.say(translate.Response(r.asking.ID, response))
+	r.asking = nil
+	if len(r.queue) > 0 {
+		r.asking, r.queue = r.queue[0], r.queue[1:]
+		r.park()
+	}
+	return s
+}

@@ -1,0 +1,127 @@
+// Package translate turns what one era of the protocol says into the other's words, one
+// message at a time and without state: for a modern client (MCP 2026-07-28) of a legacy
+// server.
+//
+// The server is taken through initialize once, by the gateway. What it said of itself then
+// answers server/discover. Each request loses the _meta that a legacy server does not know,
+// each result gains what a modern client must find in it, and a request of the server in
+// the middle of a call becomes a result of the kind input_required.
+package translate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// Server is what a legacy server says of itself in its answer to initialize.
+type Server struct {
+	Version      string
+	info         json.RawMessage
+	instructions json.RawMessage
+	capabilities map[string]json.RawMessage
+}
+
+// ReadServer reads the answer to initialize. The error says what is missing in it.
+func ReadServer(m *message.Message) (*Server, error) {
+	if m.IsError() {
+		text, _ := m.Error.String("message")
+		return nil, fmt.Errorf("the server refused initialize: %s", text)
+	}
+	s := &Server{info: m.Result.Get("serverInfo"), instructions: m.Result.Get("instructions")}
+	s.Version, _ = m.Result.String("protocolVersion")
+	if s.Version == "" {
+		return nil, errors.New("the server's answer to initialize names no protocol version")
+	}
+	if err := json.Unmarshal(m.Result.Get("capabilities"), &s.capabilities); err != nil {
+		return nil, fmt.Errorf("the server's answer to initialize: capabilities: %w", err)
+	}
+	// Tasks of legacy versions have nothing to do with those of the modern extension.
+	delete(s.capabilities, "tasks")
+	return s, nil
+}
+
+// Has says whether the server declared a capability, and in it the member sub if that is
+// not empty.
+func (s *Server) Has(capability, sub string) bool {
+	raw, ok := s.capabilities[capability]
+	if !ok || sub == "" {
+		return ok
+	}
+	var members map[string]json.RawMessage
+	return json.Unmarshal(raw, &members) == nil && string(members[sub]) == "true"
+}
+
+// Discover is the answer to server/discover.
+func (s *Server) Discover(id []byte) []byte {
+	result := map[string]any{
+		"resultType":        "complete",
+		"supportedVersions": protocol.Versions(),
+		"capabilities":      s.capabilities,
+		"ttlMs":             0,
+		"cacheScope":        "private",
+	}
+	if s.instructions != nil {
+		result["instructions"] = s.instructions
+	}
+	if s.info != nil {
+		result["_meta"] = map[string]any{message.MetaServerInfo: s.info}
+	}
+	return frame(map[string]any{"jsonrpc": "2.0", "id": json.RawMessage(id), "result": result})
+}
+
+// Request takes from a request what a legacy server does not know.
+func (s *Server) Request(_ *message.Message, edit *message.Editor) {
+	edit.DropMeta(message.MetaProtocolVersion, message.MetaClientCapabilities, message.MetaClientInfo, message.MetaLogLevel)
+}
+
+// cached are the methods whose results say how long they may be kept.
+var cached = map[string]bool{
+	"tools/list": true, "prompts/list": true, "resources/list": true, "resources/templates/list": true, message.MethodRead: true,
+}
+
+// resourceNotFound is an error code that modern servers no longer send.
+const resourceNotFound = "-32002"
+
+// Result adds to the answer of a legacy server what a modern client must find in it. A
+// server that says nothing of caching is not cached.
+func (s *Server) Result(method string, m *message.Message, edit *message.Editor) {
+	if m.IsError() {
+		if string(m.Error.Get("code")) == resourceNotFound {
+			edit.ErrorMember("code", fmt.Append(nil, protocol.CodeInvalidParams))
+		}
+		return
+	}
+	edit.DefaultResult("resultType", []byte(`"complete"`))
+	if cached[method] {
+		edit.DefaultResult("ttlMs", []byte("0")).DefaultResult("cacheScope", []byte(`"private"`))
+	}
+	if s.info != nil {
+		edit.DefaultMeta(message.MetaServerInfo, s.info)
+	}
+}
+
+// Removed are the methods that a modern client does not have.
+func Removed(method string) bool {
+	switch method {
+	case message.MethodPing, "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
+		return true
+	}
+	return false
+}
+
+// frame marshals what is made of strings, numbers and JSON that was parsed before. Raw
+// JSON in it keeps its spelling.
+func frame(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("translate: " + err.Error())
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
