@@ -24,12 +24,12 @@ func admitted(r *http.Request) *admission.Call {
 	return call
 }
 
-// notOurs stands in the place of a call when mcp_oauth lets a request pass that is for
-// the metadata of another resource: mcp_stdio lets it pass as well.
-var notOurs = &admission.Call{}
-
-func leave(r *http.Request, call *admission.Call) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), admittedKey{}, call))
+// withheld are the header fields that nobody behind gets: credentials, what might pass for
+// an identity, and what makes frameworks take a request for one of another method than was
+// authorized.
+var withheld = []string{
+	"Authorization", "Dpop", "X-Snapgate-User", "X-Snapgate-Subject", "X-Snapgate-Issuer",
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
 }
 
 // handOver prepares the request for what stands behind: the call in the context, the
@@ -38,19 +38,19 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		setPlaceholders(repl, call)
 	}
-	for _, name := range []string{"Authorization", "Dpop", "X-Snapgate-User", "X-Snapgate-Subject", "X-Snapgate-Issuer"} {
+	for _, name := range withheld {
 		r.Header.Del(name)
 	}
 	if !authorized {
 		return r
 	}
-	r = leave(r, call)
+	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, call))
+	// Those who read the body get what was authorized, with the identity in it, and nothing
+	// where nothing was. mcp_stdio takes the message itself and never reads this.
+	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+	r.Header.Del("Content-Length")
 	if call.Message != nil {
-		// Those who read the body get what was authorized, with the identity in it.
-		// mcp_stdio takes the message itself and never reads this.
-		r.Body = &stampedBody{call: call}
-		r.ContentLength = -1
-		r.Header.Del("Content-Length")
+		r.Body, r.ContentLength = &stampedBody{call: call}, -1
 	}
 	return r
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -106,8 +107,12 @@ type ScopeRule struct {
 
 // metadataPaths are the paths at which this handler serves its metadata.
 type metadataPaths struct {
-	inserted string // with the resource's path
+	inserted string // with the resource's path, unescaped
 	root     bool   // without it, too
+}
+
+func (m metadataPaths) holds(path string) bool {
+	return path == m.inserted || m.root && path == metadataRoot
 }
 
 // CaddyModule returns the Caddy module information.
@@ -208,14 +213,6 @@ func (o *OAuth) begin(trails []trail) error {
 		o.Resource = resource
 	}
 	o.address = oauth.MetadataURL(o.Resource)
-	gate, err := admission.New(admission.Settings{
-		Resource: o.Resource, Origins: o.Origins, MaxBody: o.MaxBody,
-		Authenticate: o.authenticate, Authorize: o.authorize,
-	})
-	if err != nil {
-		return err
-	}
-	o.gate = gate
 	o.metadata = oauth.MetadataHandler(oauth.Metadata{
 		Resource: o.Resource, AuthorizationServers: o.Issuers, ScopesSupported: o.policy.ScopesSupported(),
 	})
@@ -229,7 +226,18 @@ func (o *OAuth) begin(trails []trail) error {
 		return err
 	}
 	o.poolKey, o.verifier = key, value.(pooledVerifier).Verifier
-	o.served = metadataPaths{inserted: oauth.MetadataPath(o.Resource), root: aloneOnHost(trails)}
+	o.gate, err = admission.New(admission.Settings{
+		Resource: o.Resource, Origins: o.Origins, MaxBody: o.MaxBody, ClockSkew: max(0, o.verifier.Config().ClockSkew),
+		Authenticate: o.authenticate, Authorize: o.authorize,
+	})
+	if err != nil {
+		return err
+	}
+	inserted, err := url.PathUnescape(oauth.MetadataPath(o.Resource))
+	if err != nil {
+		return err
+	}
+	o.served = metadataPaths{inserted: inserted, root: aloneOnHost(trails)}
 	o.selfCheck(trails)
 	return nil
 }
@@ -286,12 +294,10 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		unready().Write(w, nil)
 		return nil
 	}
-	if path := r.URL.Path; strings.HasPrefix(path, metadataRoot) {
-		if path == o.served.inserted || path == metadataRoot && o.served.root {
-			o.metadata.ServeHTTP(w, r)
-			return nil
-		}
-		return next.ServeHTTP(w, leave(r, notOurs))
+	// Nothing else passes without a token, whatever its path looks like.
+	if o.served.holds(r.URL.Path) {
+		o.metadata.ServeHTTP(w, r)
+		return nil
 	}
 	call, refusal := o.gate.Admit(w, r)
 	if call == nil {
@@ -308,7 +314,7 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 
 // refuse answers, and logs once why.
 func (o *OAuth) refuse(w http.ResponseWriter, r *http.Request, call *admission.Call, refusal *answer.Refusal) {
-	attrs := []any{"request_id", call.RequestID, "status", refusal.Status, "reason", refusal.Error(), "method", call.Method()}
+	attrs := []any{"request_id", call.RequestID, "status", refusal.Status, "reason", refusal.Error(), "method", audit.Clip(call.Method())}
 	if p := call.Principal; p != nil {
 		attrs = append(attrs, "user", p.User, "client", p.ClientID)
 	}

@@ -10,14 +10,15 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/audit"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
 // setPlaceholders makes the verified user and the call known to the rest of the route,
 // such as Caddy's expression matcher, and the user to the access log.
 func setPlaceholders(repl *caddy.Replacer, call *admission.Call) {
-	repl.Set("mcp.method", call.Method())
-	repl.Set("mcp.tool", call.Tool())
+	repl.Set("mcp.method", audit.Clip(call.Method()))
+	repl.Set("mcp.tool", audit.Clip(call.Tool()))
 	repl.Set("mcp.session", call.SessionID)
 	p := call.Principal
 	if p == nil {

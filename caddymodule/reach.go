@@ -191,15 +191,14 @@ func (s *simulation) handlers(handlers []caddyhttp.MiddlewareHandler, r *http.Re
 	}
 }
 
-// visitOAuth passes by other resources' handlers: they answer for their own metadata
-// only.
+// visitOAuth knows that such a handler lets nothing pass but with a token, save its own
+// metadata.
 func (s *simulation) visitOAuth(h *OAuth, r *http.Request) {
-	switch {
-	case caddyhttp.MiddlewareHandler(h) == s.target:
+	if caddyhttp.MiddlewareHandler(h) == s.target && h.served.holds(r.URL.Path) {
 		s.reached = true
-	case !strings.HasPrefix(r.URL.Path, metadataRoot):
-		s.answered = "another mcp_oauth"
+		return
 	}
+	s.answered = "an mcp_oauth for another resource"
 }
 
 // visit knows which of Caddy's handlers answer every request that comes to them.

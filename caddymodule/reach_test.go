@@ -122,6 +122,7 @@ func TestSelfCheckSeesWhatIsUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := provision(t, tc.caddyfile)
 			target := p.oauths[len(p.oauths)-1]
+			target.served = metadataPaths{inserted: "/.well-known/oauth-protected-resource/mcp"}
 			ok, blocked := reaches(trailsTo(p.http, target), target, oauth.MetadataURL("https://mcp.example.com/mcp"))
 			if ok != (tc.blocked == "") || !strings.Contains(blocked, tc.blocked) {
 				t.Errorf("reachable %v, blocked by %q; want %q", ok, blocked, tc.blocked)

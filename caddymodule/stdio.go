@@ -290,15 +290,12 @@ func (s *Stdio) Cleanup() error {
 }
 
 // ServeHTTP carries what mcp_oauth has admitted.
-func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	call := admitted(r)
-	if call == notOurs {
-		return next.ServeHTTP(w, leave(r, nil))
-	}
+func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if err := s.keeper.wait(r.Context()); err != nil {
 		unready().Write(w, nil)
 		return nil
 	}
+	call := admitted(r)
 	switch {
 	case call == nil && s.Anonymous != "":
 		call = s.admitAnonymous(w, r)
@@ -321,7 +318,7 @@ func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 // admitAnonymous admits a request without asking who sends it. It returns nil once the
 // request is answered.
 func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admission.Call {
-	if s.Anonymous == anonymousLoopback && (s.exposed || !localRequest(r)) {
+	if s.Anonymous == anonymousLoopback && (s.exposed || !localRequest(r) || forwarded(r)) {
 		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden: this endpoint serves its own machine only").Write(w, nil)
 		return nil
 	}
@@ -341,6 +338,17 @@ func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admissio
 		return nil
 	}
 	return call
+}
+
+// forwarded says whether a proxy brings the request: then it need not be from here, though
+// its connection is.
+func forwarded(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // localRequest says whether a connection came in on a loopback address or a Unix socket.

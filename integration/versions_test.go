@@ -43,9 +43,7 @@ func TestModernAndLegacyClientsShareALegacyServer(t *testing.T) {
 	if got := g.legacy(t, token).call(1, "echo", object{"text": "still served"}); got != "still served" {
 		t.Errorf("legacy client: %q", got)
 	}
-	if n := len(g.processes(t)); n != 2 {
-		t.Errorf("%d processes serve one user of either era", n)
-	}
+	await(t, "one process for each era, and the end of the probed one", func() bool { return len(g.processes(t)) == 2 })
 }
 
 func TestLegacyClientOfAModernServerIsRefusedAtInitialize(t *testing.T) {

@@ -39,6 +39,9 @@ type Settings struct {
 	// [DefaultBodyTimeout].
 	BodyTimeout time.Duration
 
+	// ClockSkew is how long a token is still good after its end.
+	ClockSkew time.Duration
+
 	// Authenticate says who sends the request. Nil lets in everyone, with no
 	// principal.
 	Authenticate func(r *http.Request) (*oauth.Principal, *answer.Refusal)
@@ -59,6 +62,9 @@ type Call struct {
 	RequestID string // as the access log has it
 	Bytes     int    // of the body
 	Began     time.Time
+	// GoodUntil is when the token has ended, clock skew included; zero without one. A call
+	// that has begun may finish, a stream ends.
+	GoodUntil time.Time
 }
 
 // Method is the JSON-RPC method, or the HTTP method of a request without a body.
@@ -137,6 +143,9 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) (*Call, *answer.Ref
 	if g.settings.Authenticate != nil {
 		if call.Principal, refusal = g.settings.Authenticate(r); refusal != nil {
 			return call, refusal
+		}
+		if p := call.Principal; p != nil {
+			call.GoodUntil = p.Expires.Add(g.settings.ClockSkew)
 		}
 	}
 	if refusal := g.checkMethod(r, call); refusal != nil {

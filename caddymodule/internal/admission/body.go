@@ -70,6 +70,23 @@ func (g *Gate) readMessage(w http.ResponseWriter, r *http.Request, call *Call) *
 		return answer.New(http.StatusBadRequest, code, "%v", err)
 	}
 	call.Message = msg
+	return checkShape(msg)
+}
+
+// checkShape refuses a message whose method or target could be read in two ways: policy
+// and server must see the same.
+func checkShape(m *message.Message) *answer.Refusal {
+	if m.Kind == message.Notification && message.IsRequest(m.Method) {
+		return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "%s is a request: it needs an id", m.Method)
+	}
+	if member := mirroredMember(m.Method); member != "" {
+		if _, ok := m.Params.String(member); !ok {
+			return answer.New(http.StatusBadRequest, protocol.CodeInvalidParams, "params.%s must be a string", member)
+		}
+	}
+	if version := m.Meta.Get(message.MetaProtocolVersion); version != nil && version[0] != '"' {
+		return answer.New(http.StatusBadRequest, protocol.CodeInvalidParams, "params._meta: %q must be a string", message.MetaProtocolVersion)
+	}
 	return nil
 }
 
@@ -91,6 +108,9 @@ func checkContent(r *http.Request) *answer.Refusal {
 	return nil
 }
 
+// readAhead is as much memory as is taken for a body before any of it is there, in bytes.
+const readAhead = 64 << 10
+
 func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer.Refusal) {
 	limit := g.settings.MaxBody
 	tooLarge := answer.New(http.StatusRequestEntityTooLarge, protocol.CodeInvalidRequest, "The body is larger than %d bytes", limit)
@@ -109,7 +129,8 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 	}
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+		// What is announced need not come: more is taken as it does.
+		buf.Grow(int(min(r.ContentLength, readAhead)) + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var large *http.MaxBytesError

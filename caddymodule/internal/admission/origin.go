@@ -42,11 +42,11 @@ func parseOrigin(s string) (origin, error) {
 	return origin{scheme, host}, nil
 }
 
-// checkHost refuses a name that is not ours on a loopback connection: a page whose
-// own name was rebound to 127.0.0.1 sends that name.
+// checkHost refuses a name that is not ours on a connection from this machine: a page
+// whose own name was rebound to 127.0.0.1 sends that name.
 func (g *Gate) checkHost(r *http.Request) *answer.Refusal {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok || !isLoopback(local.String()) {
+	if !ok || local.Network() != "unix" && !isLoopback(local.String()) {
 		return nil
 	}
 	if isLoopback(r.Host) || g.ours.host != "" && hostname(r.Host) == hostname(g.ours.host) {

@@ -7,6 +7,7 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -62,8 +63,8 @@ func (l *Log) Write(r Record) {
 		slog.String("issuer", r.Issuer),
 		slog.String("client", r.Client),
 		slog.String("era", r.Era),
-		slog.String("method", r.Method),
-		slog.String("tool", r.Tool),
+		slog.String("method", Clip(r.Method)),
+		slog.String("tool", Clip(r.Tool)),
 		slog.String("decision", r.Decision),
 		slog.String("rule", r.Rule),
 		slog.String("outcome", r.Outcome),
@@ -75,4 +76,16 @@ func (l *Log) Write(r Record) {
 		attrs = append(attrs, slog.Int("code", r.Code))
 	}
 	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "call", attrs...)
+}
+
+// maxName is as much of a name as is logged, in bytes. A client chooses names, and must
+// not be able to fill a log with one.
+const maxName = 256
+
+// Clip cuts a name that is too long for a log, and marks it so.
+func Clip(name string) string {
+	if len(name) <= maxName {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxName], "") + "…"
 }

@@ -160,6 +160,13 @@ func (c *Conn) take(raw []byte, last bool) *Call {
 // receive routes one line of the child.
 func (c *Conn) receive(line []byte) {
 	<-c.started
+	defer func() {
+		// Whatever a child writes, it must not end the gateway for everyone.
+		if fault := recover(); fault != nil {
+			c.cfg.Logger.Error("a line of the server could not be handled; its process is ended", "fault", fault, "bytes", len(line))
+			c.process.Kill(fmt.Errorf("a line of it could not be handled"))
+		}
+	}()
 	m, err := message.Parse(line, 0)
 	if err != nil {
 		c.malformed(line, err)

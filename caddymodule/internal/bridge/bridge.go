@@ -79,7 +79,6 @@ type Settings struct {
 
 	StampMeta   bool     // identity into _meta
 	StampClaims []string // further claims in it
-	ClockSkew   time.Duration
 
 	Audit  *audit.Log
 	Logger *slog.Logger
@@ -127,12 +126,13 @@ type Bridge struct {
 	pool      map[kind][]*pooled
 	parked    map[string]*relay // by the id in their requestState
 	freed     chan struct{}     // closed, and made anew, when a process is free again
-	headers   map[string]*sharedTable
+	headers   map[kind]*sharedTable
 	processes int
 	running   sync.WaitGroup // processes
 	// legacyServer says that the server behind speaks legacy versions only, so that a
 	// process for modern clients need not be probed.
 	legacyServer bool
+	modernServer bool // a process of it was found modern
 }
 
 // New makes a bridge. Nothing is started before the first call.
@@ -148,7 +148,7 @@ func New() *Bridge {
 		pool:     map[kind][]*pooled{},
 		parked:   map[string]*relay{},
 		freed:    make(chan struct{}),
-		headers:  map[string]*sharedTable{},
+		headers:  map[kind]*sharedTable{},
 	}
 	b.settings.Store(Settings{}.Prepared())
 	return b

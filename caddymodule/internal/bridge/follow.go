@@ -32,8 +32,8 @@ func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.
 	}
 	defer source.detach(wr)
 	var expiry <-chan time.Time
-	if p := call.Principal; p != nil {
-		timer := time.NewTimer(time.Until(p.Expires.Add(settings.ClockSkew)))
+	if !call.GoodUntil.IsZero() {
+		timer := time.NewTimer(time.Until(call.GoodUntil))
 		defer timer.Stop()
 		expiry = timer.C
 	}

@@ -22,9 +22,9 @@ const queuePatience = time.Second
 // host returns a process of a legacy server for a modern caller. A call that the server
 // may interrupt with a question gets the process for itself until it has ended: questions
 // of legacy servers do not say which call they belong to.
-func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Settings, whose string) (*pooled, *answer.Refusal) {
+func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Settings, launch string) (*pooled, *answer.Refusal) {
 	capabilities := translate.ReadCapabilities(call.Message.Meta.Get(message.MetaClientCapabilities))
-	key := kind{whose, protocol.Legacy.String() + " " + capabilities.Key()}
+	key := kind{ownerOf(call.Principal), launch, protocol.Legacy.String() + " " + capabilities.Key()}
 	alone := capabilities.Any() && translate.MayAsk(call.Message.Method)
 	queued := time.Now().Add(settings.QueueTimeout)
 	for began := time.Now(); ; {
@@ -35,7 +35,7 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 		}
 		p := b.pick(key, alone)
 		freed := b.freed
-		room := b.processes < settings.MaxProcesses
+		room := b.processes < settings.MaxProcesses && b.perUser.InUse(key.owner.key()) < settings.MaxSessions
 		if p == nil && room && (len(b.pool[key]) == 0 || time.Since(began) >= queuePatience || b.allParked(key)) {
 			p = b.newPooled(key)
 			p.capabilities, p.taken = capabilities, alone

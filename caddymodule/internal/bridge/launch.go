@@ -21,18 +21,18 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, prepare func(L
 	if err != nil {
 		return failedToStart(settings, err)
 	}
-	if refusal := b.reserve(settings.MaxProcesses); refusal != nil {
+	if refusal := b.reserve(ownerOf(call.Principal), settings); refusal != nil {
 		return refusal
 	}
 	launch.Process.StopTimeout = settings.StopTimeout
 	launch.Process.Logger = settings.Logger
 	conn, refusal := prepare(launch)
 	if refusal != nil {
-		b.exited()
+		b.exited(ownerOf(call.Principal))
 		return refusal
 	}
 	if err := conn.Start(); err != nil {
-		b.exited()
+		b.exited(ownerOf(call.Principal))
 		return failedToStart(settings, err)
 	}
 	return nil
@@ -43,14 +43,19 @@ func failedToStart(settings *Settings, err error) *answer.Refusal {
 	return answer.New(http.StatusBadGateway, protocol.CodeInternal, "The server behind the gateway failed to start")
 }
 
-// reserve counts a process that is about to start.
-func (b *Bridge) reserve(limit int) *answer.Refusal {
+// reserve counts a process that is about to start, for its user and for all. It counts
+// until it is gone, so that nobody takes all of them by beginning and ending sessions.
+func (b *Bridge) reserve(whose owner, settings *Settings) *answer.Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The gateway is shutting down").RetryAfter(time.Second)
+		return closing()
 	}
-	if b.processes >= limit {
+	if !b.perUser.Acquire(whose.key(), settings.MaxSessions) {
+		return answer.New(http.StatusTooManyRequests, protocol.CodeInternal, "Too many sessions are open or ending: at most %d at once", settings.MaxSessions).RetryAfter(time.Minute)
+	}
+	if b.processes >= settings.MaxProcesses {
+		b.perUser.Release(whose.key())
 		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "All server processes are in use").RetryAfter(10 * time.Second)
 	}
 	b.processes++
@@ -59,10 +64,11 @@ func (b *Bridge) reserve(limit int) *answer.Refusal {
 }
 
 // exited counts a process that is gone, or was not started after all.
-func (b *Bridge) exited() {
+func (b *Bridge) exited(whose owner) {
 	b.mu.Lock()
 	b.processes--
 	b.mu.Unlock()
+	b.perUser.Release(whose.key())
 	b.running.Done()
 }
 

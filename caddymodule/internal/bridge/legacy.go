@@ -146,9 +146,6 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 		calls: map[string]*inCall{}, asked: map[string]bool{}, lastUsed: time.Now(),
 	}
 	s.standalone = &stream{id: standaloneID, lost: s.lost}
-	if !b.perUser.Acquire(s.owner.key(), settings.MaxSessions) {
-		return nil, answer.New(http.StatusTooManyRequests, protocol.CodeInternal, "Too many sessions are open: at most %d at once", settings.MaxSessions).RetryAfter(time.Minute)
-	}
 	refusal := b.launch(call, settings, func(launch Launch) (*backend.Conn, *answer.Refusal) {
 		s.digest = launch.Digest
 		s.conn = backend.New(backend.Config{
@@ -174,19 +171,14 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 // discard forgets a session whose child was not started.
 func (b *Bridge) discard(s *session) {
 	s.mu.Lock()
-	ended := s.ended
 	s.ended = true
 	if s.idle != nil {
 		s.idle.Stop()
 	}
 	s.mu.Unlock()
-	if ended {
-		return // by somebody who has done the rest
-	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	delete(b.sessions, s.id)
-	b.mu.Unlock()
-	b.perUser.Release(s.owner.key())
 }
 
 // initialized ends the session again if the server did not take it.

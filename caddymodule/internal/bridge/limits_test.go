@@ -45,6 +45,8 @@ func TestTooManySessionsOfAUserAre429(t *testing.T) {
 	resp.holds(http.StatusTooManyRequests, `"id":"init"`)
 	g.session("bob")
 	g.do(t.Context(), http.MethodDelete, "", s...)
+	// It counts until its process is gone.
+	g.until("the process is gone", func() bool { return g.bridge.Processes() == 2 })
 	g.session("alice")
 	if got := g.log.await(t, "a refusal", func(r map[string]string) bool { return r["outcome"] == "refused" }); got["method"] != "initialize" || got["code"] != "-32603" {
 		t.Errorf("audit: %v", got)

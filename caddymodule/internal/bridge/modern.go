@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -116,13 +117,13 @@ func (p *pooled) checkHeaders(r *http.Request, call *admission.Call) *answer.Ref
 // modernDeadline is when a call has taken too long. A subscription may go on as long
 // as its token is good.
 func modernDeadline(call *admission.Call, settings *Settings) time.Time {
-	switch p := call.Principal; {
+	switch {
 	case call.Message.Method != message.MethodListen:
 		return time.Now().Add(settings.CallTimeout)
-	case p == nil:
+	case call.GoodUntil.IsZero():
 		return time.Now().Add(farFuture)
 	default:
-		return p.Expires.Add(settings.ClockSkew)
+		return call.GoodUntil
 	}
 }
 
@@ -159,16 +160,16 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 	if err != nil {
 		return nil, failedToStart(settings, err)
 	}
-	whose := ownerOf(call.Principal).key() + "\n" + launch.Digest
+	key := kind{ownerOf(call.Principal), launch.Digest, protocol.Modern.String()}
 	for {
 		b.mu.Lock()
-		p := b.pick(kind{whose, protocol.Modern.String()}, false)
+		p := b.pick(key, false)
 		if p == nil && b.legacyServer {
 			b.mu.Unlock()
-			return b.host(ctx, call, settings, whose)
+			return b.host(ctx, call, settings, launch.Digest)
 		}
 		if p == nil && !b.closed {
-			p = b.newPooled(kind{whose, protocol.Modern.String()})
+			p = b.newPooled(key)
 			go p.start(call, settings, false)
 		}
 		b.mu.Unlock()
@@ -243,10 +244,19 @@ func (p *pooled) probe(settings *Settings) {
 		p.refusal = failedToStart(settings, fmt.Errorf("it ended before it answered server/discover: %w", err))
 		p.end("it failed to start")
 	case era == protocol.Legacy:
-		p.legacy = true
-		p.bridge.mu.Lock()
-		p.bridge.legacyServer = true
-		p.bridge.mu.Unlock()
+		b := p.bridge
+		b.mu.Lock()
+		p.legacy = !b.modernServer
+		b.legacyServer = p.legacy
+		b.mu.Unlock()
+		if !p.legacy {
+			// Others of its kind are modern, so this is a fault and no sign of an era.
+			p.refusal = failedToStart(settings, errors.New("it answered server/discover with an error"))
+		}
 		p.end("it speaks legacy protocol versions only")
+	default:
+		p.bridge.mu.Lock()
+		p.bridge.modernServer = true
+		p.bridge.mu.Unlock()
 	}
 }

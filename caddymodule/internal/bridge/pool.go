@@ -53,9 +53,13 @@ const levelUnset = 100
 
 // kind is what processes have in common that can stand for one another.
 type kind struct {
-	whose string // owner and launch: their tools are the same
-	era   string // and what the server was told of the client
+	owner  owner
+	launch string // its digest
+	era    string // and what the server was told of the client
 }
+
+// tools names the processes whose tools are the same.
+func (k kind) tools() kind { return kind{owner: k.owner, launch: k.launch} }
 
 // sharedTable is what all processes of one user have shown of their tools.
 type sharedTable struct {
@@ -65,10 +69,10 @@ type sharedTable struct {
 
 // newPooled makes an entry for a process that is about to start. b.mu is held.
 func (b *Bridge) newPooled(k kind) *pooled {
-	table := b.headers[k.whose]
+	table := b.headers[k.tools()]
 	if table == nil {
 		table = &sharedTable{}
-		b.headers[k.whose] = table
+		b.headers[k.tools()] = table
 	}
 	table.processes++
 	p := &pooled{
@@ -152,7 +156,7 @@ func (p *pooled) forget() {
 	}
 	p.forgotten = true
 	if p.headers.processes--; p.headers.processes == 0 {
-		delete(b.headers, p.kind.whose)
+		delete(b.headers, p.kind.tools())
 	}
 	members := slices.DeleteFunc(b.pool[p.kind], func(other *pooled) bool { return other == p })
 	if len(members) == 0 {
@@ -214,7 +218,7 @@ func (p *pooled) reap() {
 func (p *pooled) closed(err error) {
 	p.bridge.settings.Load().Logger.Debug("a server has ended", "error", err)
 	p.end("the server has ended")
-	p.bridge.exited()
+	p.bridge.exited(p.kind.owner)
 }
 
 // fromServer takes what belongs to no call. What the server logs goes to the call that

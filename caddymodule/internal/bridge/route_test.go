@@ -156,7 +156,7 @@ func TestAnIdleSessionIsNotEndedUnderACall(t *testing.T) {
 
 func TestAnIdleProcessIsNotEndedUnderACall(t *testing.T) {
 	for range 5000 {
-		p := New().newPooled(kind{"alice", "modern"})
+		p := New().newPooled(kind{era: "modern"})
 		p.lastUsed, p.idle = time.Now().Add(-24*time.Hour), time.AfterFunc(time.Hour, func() {})
 		var race sync.WaitGroup
 		ready := make(chan struct{})

@@ -109,7 +109,6 @@ func (s *session) clear(reason string) {
 		delete(b.sessions, s.id)
 	}
 	b.mu.Unlock()
-	b.perUser.Release(s.owner.key())
 	close(s.over)
 	s.standalone.end()
 	s.conn.Close(reason)
@@ -305,5 +304,5 @@ func (s *session) reap() {
 func (s *session) closed(err error) {
 	s.bridge.settings.Load().Logger.Debug("a session's server has ended", "error", err)
 	s.end("the server has ended")
-	s.bridge.exited()
+	s.bridge.exited(s.owner)
 }

@@ -122,11 +122,15 @@ func (e *Editor) DefaultMeta(name string, raw []byte) *Editor {
 func (e *Editor) Append(dst []byte) []byte {
 	e.editMeta()
 	if len(e.drop) > 0 {
-		for _, value := range e.m.nested {
-			e.dropNested(value)
+		for _, n := range e.m.nested {
+			// A tool's arguments are its own affair. Other methods have none.
+			if !n.arguments || e.m.Method != MethodToolsCall && e.m.Method != MethodPromptsGet {
+				e.dropNested(n)
+			}
 		}
 	}
 	slices.SortStableFunc(e.splices, func(a, b splice) int { return a.start - b.start })
+	e.splices = outermost(e.splices)
 	grown := len(e.m.Raw)
 	for _, s := range e.splices {
 		grown += len(s.text) - (s.end - s.start)
@@ -139,6 +143,18 @@ func (e *Editor) Append(dst []byte) []byte {
 		at = s.end
 	}
 	return append(dst, e.m.Raw[at:]...)
+}
+
+// outermost leaves out changes inside of what another change replaces.
+func outermost(sorted []splice) []splice {
+	kept, end := sorted[:0], 0
+	for _, s := range sorted {
+		if s.start < end {
+			continue
+		}
+		kept, end = append(kept, s), s.end
+	}
+	return kept
 }
 
 // Bytes applies the changes to a new slice.
@@ -238,54 +254,68 @@ func (e *Editor) dropMembers(o *Object) int {
 
 // dropNested looks for further _meta objects inside a value, such as those of the
 // answers in params.inputResponses, and edits them likewise.
-func (e *Editor) dropNested(value span) {
-	raw := value.in(e.m.Raw)
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), options...)
-	var metaDepth []int        // depths at which a _meta object is open
-	var open []*Object         // those objects
-	closeAt := func(end int) { // the innermost object ends here
-		o := open[len(open)-1]
-		o.span.end = end
-		e.dropMembers(o)
-		open, metaDepth = open[:len(open)-1], metaDepth[:len(metaDepth)-1]
-	}
-	meta := false // the value that comes next is that of a _meta member
-	for {
-		depth := dec.StackDepth()
-		inMeta := len(open) > 0 && metaDepth[len(metaDepth)-1] == depth
-		kind, length := dec.StackIndex(depth)
-		isName := kind == '{' && length%2 == 0 && dec.PeekKind() == '"'
-		if inMeta && isName {
-			name, err := dec.ReadValue()
-			if err != nil {
-				return
-			}
-			end := value.start + int(dec.InputOffset()) - 1
-			nameSpan := span{end - len(name) + 2, end}
-			val, err := dec.ReadValue()
-			if err != nil {
-				return
-			}
-			valEnd := value.start + int(dec.InputOffset())
-			o := open[len(open)-1]
-			o.members = append(o.members, member{nameSpan, span{valEnd - len(val), valEnd}})
-			continue
+func (e *Editor) dropNested(n nested) {
+	w := nestedWalker{e: e, dec: jsontext.NewDecoder(bytes.NewBuffer(n.value.in(e.m.Raw)), options...), base: n.value.start}
+	w.value(n.isMeta)
+}
+
+// nestedWalker reads a value that was found valid before.
+type nestedWalker struct {
+	e    *Editor
+	dec  *jsontext.Decoder
+	base int // of the value in the message
+}
+
+func (w *nestedWalker) at() int { return w.base + int(w.dec.InputOffset()) }
+
+// value reads the next value. It reports false at an error, which ends the walk.
+func (w *nestedWalker) value(isMeta bool) bool {
+	switch w.dec.PeekKind() {
+	case '{':
+		return w.object(isMeta)
+	case '[':
+		if _, err := w.dec.ReadToken(); err != nil {
+			return false
 		}
-		token, err := dec.ReadToken()
+		for w.dec.PeekKind() != ']' {
+			if !w.value(isMeta) {
+				return false
+			}
+		}
+		_, err := w.dec.ReadToken()
+		return err == nil
+	}
+	return w.dec.SkipValue() == nil
+}
+
+// object reads an object, and drops members of it if it is a _meta.
+func (w *nestedWalker) object(isMeta bool) bool {
+	if _, err := w.dec.ReadToken(); err != nil {
+		return false
+	}
+	o := &Object{raw: w.e.m.Raw, span: span{start: w.at() - 1}}
+	for w.dec.PeekKind() != '}' {
+		quoted, err := w.dec.ReadValue()
 		if err != nil {
-			return // the end; the value was found valid before
+			return false
 		}
-		end := value.start + int(dec.InputOffset())
-		switch {
-		case isName:
-			meta = token.String() == "_meta"
-			continue
-		case token.Kind() == '{' && meta:
-			open = append(open, &Object{raw: e.m.Raw, span: span{end - 1, end}})
-			metaDepth = append(metaDepth, dec.StackDepth())
-		case token.Kind() == '}' && inMeta:
-			closeAt(end)
+		end := w.at() - 1
+		name := span{end - len(quoted) + 2, end}
+		// White space and a colon stand between name and value.
+		w.dec.PeekKind()
+		if !w.value(isMetaName(name.in(w.e.m.Raw))) {
+			return false
 		}
-		meta = false
+		if isMeta {
+			o.members = append(o.members, member{name, span{end + 1, w.at()}})
+		}
 	}
+	if _, err := w.dec.ReadToken(); err != nil {
+		return false
+	}
+	o.span.end = w.at()
+	if isMeta {
+		w.e.dropMembers(o)
+	}
+	return true
 }

@@ -122,6 +122,14 @@ func (o *Object) find(name string) *member {
 	return nil
 }
 
+// nested is a value outside of the objects that are read to their members, in which a
+// _meta may stand.
+type nested struct {
+	value     span
+	isMeta    bool // it is the value of a _meta itself
+	arguments bool // it is params.arguments
+}
+
 // Message is one parsed message. It refers to the bytes it was parsed from, which
 // must not change while it is in use.
 type Message struct {
@@ -136,9 +144,9 @@ type Message struct {
 	Meta   Object // the _meta of Params or of Result
 
 	top       Object
-	nested    []span // values that may hold a _meta further down
-	paramsNil bool   // params is null
-	metaNil   bool   // _meta is null
+	nested    []nested // values that may hold a _meta further down
+	paramsNil bool     // params is null
+	metaNil   bool     // _meta is null
 
 	topBuf    [6]member
 	paramsBuf [8]member

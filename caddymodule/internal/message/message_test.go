@@ -246,6 +246,8 @@ func FuzzEdit(f *testing.F) {
 		`{"jsonrpc":"2.0","id":1,"method":"x","params":{"inputResponses":{"a":{"_meta":{"io.github.snapgate/identity":1,"k":2}}}}}`,
 		`{"jsonrpc":"2.0","id":1,"result":{"_meta":{"io.github.snapgate/identity":1}}}`,
 		`{"jsonrpc":"2.0","method":"x","params":null}`,
+		`{"jsonrpc":"2.0","id":1,"result":{"cacheScope":{"_meta":{"io.github.snapgate/x":1}},"a":[{"_Meta":{"io.github.snapgate/y":1}}]}}`,
+		`{"jsonrpc":"2.0","id":1,"_meta":[{"io.github.snapgate/x":1}],"error":{"code":{"_meta":{"io.github.snapgate/x":1}},"_meta":{"io.github.snapgate/x":1}}}`,
 		"{\"jsonrpc\":\"2.0\",\n\"id\":\"a\",\"method\":\"\\ud800\",\"params\":{\"_meta\":null}}",
 	} {
 		f.Add([]byte(seed))
@@ -256,7 +258,8 @@ func FuzzEdit(f *testing.F) {
 			return
 		}
 		const prefix = "io.github.snapgate/"
-		out := m.Edit().ID([]byte("1")).DropMeta(prefix).SetMeta(MetaValue{prefix + "identity", []byte(`{"user":"u"}`)}).Bytes()
+		out := m.Edit().ID([]byte("1")).DropMeta(prefix).Param("requestId", []byte("2")).MetaMember(MetaProgressToken, []byte("3")).
+			ResultMember("cacheScope", []byte(`"private"`)).ErrorMember("code", []byte("4")).DefaultResult("resultType", []byte(`"complete"`)).SetMeta(MetaValue{prefix + "identity", []byte(`{"user":"u"}`)}).Bytes()
 		if bytes.ContainsAny(out, "\r\n") {
 			t.Fatalf("more than one line: %q", out)
 		}
@@ -280,7 +283,41 @@ func FuzzEdit(f *testing.F) {
 		if stamps != want {
 			t.Fatalf("%d gateway keys in %q", stamps, out)
 		}
+		if found := forged(t, again, prefix); len(found) > want {
+			t.Fatalf("gateway keys %q in %q", found, out)
+		}
 	})
+}
+
+// forged finds keys of the gateway in any _meta, the arguments of tools and prompts apart,
+// by reading the message as a map.
+func forged(t *testing.T, m *Message, prefix string) (found []string) {
+	t.Helper()
+	var top map[string]any
+	if err := json.Unmarshal(m.Raw, &top); err != nil {
+		return nil // encoding/json has narrower bounds
+	}
+	if params, ok := top["params"].(map[string]any); ok && (m.Method == MethodToolsCall || m.Method == MethodPromptsGet) {
+		delete(params, "arguments")
+	}
+	var walk func(v any, isMeta bool)
+	walk = func(v any, isMeta bool) {
+		switch v := v.(type) {
+		case []any:
+			for _, item := range v {
+				walk(item, isMeta)
+			}
+		case map[string]any:
+			for key, item := range v {
+				if isMeta && strings.HasPrefix(fold(key), fold(prefix)) {
+					found = append(found, key)
+				}
+				walk(item, fold(key) == fold("_meta"))
+			}
+		}
+	}
+	walk(top, false)
+	return found
 }
 
 func BenchmarkParse(b *testing.B) {
@@ -305,5 +342,46 @@ func BenchmarkStamp(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = m.Edit().ID([]byte("42")).MetaMember(MetaProgressToken, []byte("42")).DropMeta("io.github.snapgate/").SetMeta(stamp).Append(dst[:0])
+	}
+}
+
+func TestAResponseHasNoParams(t *testing.T) {
+	for _, raw := range []string{
+		`{"jsonrpc":"2.0","params":{"_meta":{"io.github.snapgate/x":1}},"id":1,"result":{"_meta":{"a":1}}}`,
+		`{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"},"params":null}`,
+		`{"jsonrpc":"2.0","id":1,"result":7,"params":{}}`,
+	} {
+		if _, err := Parse([]byte(raw), 0); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: error = %v", raw, err)
+		}
+	}
+}
+
+func TestEditorDropsForgedKeysWhereverAMetaStands(t *testing.T) {
+	const forged = `"io.github.snapgate/identity":{"user":"root"}`
+	for _, tc := range []struct{ name, raw, want string }{
+		{"in the envelope", `{"jsonrpc":"2.0","id":1,"method":"x","_meta":{` + forged + `}}`, `{"jsonrpc":"2.0","id":1,"method":"x","_meta":{}}`},
+		{"in the envelope, folded", `{"jsonrpc":"2.0","id":1,"method":"x","_META":{"k":1,` + forged + `}}`, `{"jsonrpc":"2.0","id":1,"method":"x","_META":{"k":1}}`},
+		{"in the envelope, as a list", `{"jsonrpc":"2.0","id":1,"method":"x","_meta":[{` + forged + `}]}`, `{"jsonrpc":"2.0","id":1,"method":"x","_meta":[{}]}`},
+		{"in error", `{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m","_meta":{` + forged + `},"data":{"_meta":{` + forged + `}}}}`, `{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m","_meta":{},"data":{"_meta":{}}}}`},
+		{"in a list for a result", `{"jsonrpc":"2.0","id":1,"result":[{"_meta":{` + forged + `}}]}`, `{"jsonrpc":"2.0","id":1,"result":[{"_meta":{}}]}`},
+		{"in _meta", `{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"a":{"_meta":{` + forged + `,"b":1}}}}}`, `{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"a":{"_meta":{"b":1}}}}}`},
+		{"right in _meta", `{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"_meta":{` + forged + `}}}}`, `{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"_meta":{}}}}`},
+		{"in result.arguments", `{"jsonrpc":"2.0","id":1,"result":{"arguments":{"_meta":{` + forged + `}}}}`, `{"jsonrpc":"2.0","id":1,"result":{"arguments":{"_meta":{}}}}`},
+		{"in arguments of another method", `{"jsonrpc":"2.0","id":1,"method":"x","params":{"arguments":{"_meta":{` + forged + `}}}}`, `{"jsonrpc":"2.0","id":1,"method":"x","params":{"arguments":{"_meta":{}}}}`},
+		{"nested and folded", `{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":[{"_Meta":{"k" : 2 , ` + forged + `}}]}}`, `{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":[{"_Meta":{"k" : 2}}]}}`},
+		{"nested with escapes", `{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":{"\u005fmeta":{` + forged + `}}}}`, `{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":{"\u005fmeta":{}}}}`},
+	} {
+		if got := string(parse(t, tc.raw).Edit().DropMeta("io.github.snapgate/").Bytes()); got != tc.want {
+			t.Errorf("%s:\n got %s\nwant %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestEditorReplacesWhatItWouldAlsoHaveEdited(t *testing.T) {
+	m := parse(t, `{"jsonrpc":"2.0","id":1,"result":{"cacheScope":{"_meta":{"io.github.snapgate/x":1}}}}`)
+	got := string(m.Edit().ID([]byte("2")).DropMeta("io.github.snapgate/").ResultMember("cacheScope", []byte(`"private"`)).Bytes())
+	if want := `{"jsonrpc":"2.0","id":2,"result":{"cacheScope":"private"}}`; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }

@@ -20,6 +20,19 @@ const (
 	MethodTasksCancel = "tasks/cancel"
 )
 
+// IsRequest says whether a method of the protocol is a request of a client, which has an
+// id. Of methods that it does not know it says no.
+func IsRequest(method string) bool {
+	switch method {
+	case MethodInitialize, MethodDiscover, MethodPing, MethodToolsCall, MethodToolsList, MethodPromptsGet, "prompts/list",
+		MethodRead, "resources/list", "resources/templates/list", "resources/subscribe", "resources/unsubscribe",
+		"completion/complete", "logging/setLevel", MethodListen, MethodTasksGet, MethodTasksUpdate, MethodTasksCancel,
+		"tasks/list", "tasks/result":
+		return true
+	}
+	return false
+}
+
 // Keys of _meta that the protocol defines (version 2026-07-28).
 const (
 	MetaProtocolVersion    = "io.modelcontextprotocol/protocolVersion"

@@ -129,10 +129,17 @@ func (m *Message) readMember(dec *jsontext.Decoder, name span, lvl level) (span,
 	}
 	end := int(dec.InputOffset())
 	value := span{end - len(raw), end}
-	if lvl != levelEnvelope && lvl != levelMeta && mayHoldMeta(raw) && string(name.in(m.Raw)) != "arguments" {
-		m.nested = append(m.nested, value)
+	isMeta := isMetaName(name.in(m.Raw))
+	if isMeta && len(raw) > 1 || mayHoldMeta(raw) {
+		m.nested = append(m.nested, nested{value, isMeta, lvl == levelParams && string(name.in(m.Raw)) == "arguments"})
 	}
 	return value, nil
+}
+
+// isMetaName says whether a member's name, as written, could be taken for _meta.
+func isMetaName(raw []byte) bool {
+	const name = "_meta"
+	return hasPrefixFolded(raw, name, fold(name)) && (len(raw) == len(name) || bytes.IndexByte(raw, '\\') >= 0)
 }
 
 // child names the objects of a message that are read to their members.
@@ -155,10 +162,25 @@ func (m *Message) child(name []byte, lvl level) (*Object, level) {
 	return nil, 0
 }
 
-// mayHoldMeta finds values in which a further _meta may stand, spelled plainly or
-// with escapes.
+// mayHoldMeta finds values in which a further _meta may stand, spelled plainly, in other
+// letters or with escapes.
 func mayHoldMeta(raw []byte) bool {
-	return raw[0] != '"' && (bytes.Contains(raw, []byte(`"_meta"`)) || bytes.Contains(raw, []byte(`\u`)))
+	if raw[0] != '{' && raw[0] != '[' {
+		return false
+	}
+	if bytes.Contains(raw, []byte(`\u`)) {
+		return true
+	}
+	for rest := raw; ; {
+		i := bytes.IndexByte(rest, '_')
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+1:]
+		if len(rest) >= 5 && bytes.EqualFold(rest[:4], []byte("meta")) && rest[4] == '"' {
+			return true
+		}
+	}
 }
 
 // classify checks the envelope (JSON-RPC 2.0 sections 4 and 5, and what MCP
@@ -203,6 +225,8 @@ func (m *Message) classifyResponse(result, fault []byte) error {
 		return m.invalid(`"error" must be an object`)
 	case m.ID == nil && fault == nil:
 		return m.invalid(`a response needs the "id" of its request`)
+	case m.top.find("params") != nil:
+		return m.invalid(`"params" cannot stand beside "result" or "error"`)
 	}
 	m.Kind = Response
 	return m.checkMeta(&m.Result)

@@ -154,6 +154,9 @@ func equal(value string, argument []byte) bool {
 // integer reads a number that JavaScript holds exactly, in whatever form it is written.
 func integer(s string) (int64, bool) {
 	const most = 1<<53 - 1
+	if strings.Trim(s, "0123456789+-.eE") != "" {
+		return 0, false // ParseFloat knows forms that JSON does not
+	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) > most {
 		return 0, false
