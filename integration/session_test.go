@@ -160,7 +160,17 @@ func TestUserHasALimitedNumberOfSessions(t *testing.T) {
 	if a := first.do(http.MethodDelete, ""); a.status != http.StatusNoContent {
 		t.Fatalf("DELETE: %d", a.status)
 	}
-	second := g.legacy(t, g.token(t, "alice"))
+	// A session counts until its process is gone.
+	var second *peer
+	await(t, "room for another session", func() bool {
+		a := g.anyone(t, g.token(t, "alice")).post(initializeMessage(legacyVersion))
+		if a.status == http.StatusTooManyRequests {
+			return false
+		}
+		second = g.anyone(t, g.token(t, "alice"))
+		second.session, second.version = a.header.Get("Mcp-Session-Id"), legacyVersion
+		return true
+	})
 
 	call := hold(t)
 	waiting := second.begin(second.toolCall(1, "hold", call.arguments()))

@@ -42,7 +42,7 @@ func startGateway() (*gateway, error) {
 }
 
 func (g *gateway) start() error {
-	binary := filepath.Join(g.folder, "caddy")
+	binary := filepath.Join(g.folder, "gateway")
 	if text, err := exec.Command("go", "build", "-o", binary, "github.com/snapgate/snapgate/caddymodule/cmd/caddy").CombinedOutput(); err != nil {
 		return fmt.Errorf("building caddy: %w\n%s", err, text)
 	}

@@ -19,6 +19,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -80,6 +81,7 @@ type way struct {
 }
 
 func run(opts options, out io.Writer) error {
+	slog.SetLogLoggerLevel(slog.LevelWarn) // the authorization server's library logs its routes
 	bare := startBare()
 	defer bare.stop()
 	gateway, err := startGateway()
