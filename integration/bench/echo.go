@@ -13,7 +13,7 @@ import (
 )
 
 // childVar says that this program is to be the echo server.
-const childVar = "SNAPGATE_BENCH_CHILD"
+const childVar = "ECHO_SERVER"
 
 // request is as much of a message as the echo server looks at.
 type request struct {

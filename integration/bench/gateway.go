@@ -21,6 +21,7 @@ import (
 // gateway is Caddy with the module, serving the echo server over HTTP and over TLS.
 type gateway struct {
 	cmd    *exec.Cmd
+	ended  chan struct{}
 	auth   *devauth.Server
 	folder string
 	urls   map[string]string // by scheme
@@ -80,6 +81,11 @@ func (g *gateway) serve(binary string) error {
 	if err := g.cmd.Start(); err != nil {
 		return err
 	}
+	g.ended = make(chan struct{})
+	go func() {
+		_ = g.cmd.Wait() // how it ended stands in its log
+		close(g.ended)
+	}()
 	return g.await(30 * time.Second)
 }
 
@@ -116,10 +122,15 @@ func (g *gateway) await(timeout time.Duration) error {
 		if err == nil {
 			return nil
 		}
+		select {
+		case <-g.ended:
+			log, _ := os.ReadFile(filepath.Join(g.folder, "caddy.log")) // without it there is still the error
+			return fmt.Errorf("the gateway ended at once:\n%s", log)
+		case <-time.After(50 * time.Millisecond):
+		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("the gateway does not answer: %w", err)
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 }
 
@@ -174,9 +185,9 @@ func (g *gateway) modern(scheme string) way {
 }
 
 func (g *gateway) stop() {
-	if g.cmd != nil && g.cmd.Process != nil {
+	if g.ended != nil {
 		_ = g.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-		_ = g.cmd.Wait()
+		<-g.ended
 	}
 	if g.auth != nil {
 		_ = g.auth.Close()
