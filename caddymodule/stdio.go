@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/bridge"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -246,6 +249,7 @@ func (s *Stdio) begin(trails []trail) error {
 		s.exposed = true
 		s.logger.Error("anonymous is for loopback listeners: requests from elsewhere are refused; write \"bind 127.0.0.1 ::1\" in the site, or \"anonymous public\" to serve everyone")
 	}
+	s.selfCheck()
 	key := s.childKey()
 	value, _, err := bridges.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return &pooledBridge{bridge.New(), s.settings.StopTimeout}, nil
@@ -255,6 +259,32 @@ func (s *Stdio) begin(trails []trail) error {
 	}
 	s.poolKey, s.bridge = key, value.(*pooledBridge).Bridge
 	return nil
+}
+
+// selfCheck says at the start what would otherwise be found at the first call.
+func (s *Stdio) selfCheck() {
+	switch s.Anonymous {
+	case anonymousPublic:
+		s.logger.Warn("serving everyone without login", "command", s.Command[0])
+	case anonymousLoopback:
+		s.logger.Info("serving this machine without login", "command", s.Command[0])
+	}
+	command, err := s.templates.command[0].expand(nil)
+	if err == nil {
+		_, err = process.Resolve(command)
+	}
+	if err != nil {
+		hint := "install it, or write its absolute path"
+		if strings.Contains(command, " ") {
+			hint = "write the command and its arguments as separate words, without quotes around all of them"
+		}
+		s.logger.Warn("the command is not found: calls will be answered 502", "command", command, "error", err, "hint", hint)
+	}
+	if dir := s.templates.dir; dir.static() && dir.literals[0] != "" {
+		if info, err := os.Stat(dir.literals[0]); err != nil || !info.IsDir() {
+			s.logger.Warn("the working folder is not there: calls will be answered 502", "dir", dir.literals[0])
+		}
+	}
 }
 
 // childKey names the resource and all that makes the child what it is. Whatever else a

@@ -89,7 +89,7 @@ func TestTwoProcessesShareAFile(t *testing.T) {
 func TestUsersBehindTheGatewayAreApart(t *testing.T) {
 	home := t.TempDir()
 	for _, version := range []string{"", "2025-11-25"} {
-		session := connect(t, version, home, "--auth", "trusted-meta", "--data", "data")
+		session := connect(t, version, home, "--auth", "trusted-meta", "--data", filepath.Join(home, "data"))
 		name := "n" + version
 		for _, user := range []string{"alice", "bob"} {
 			call(t, session, stamp(user), "save_snapshot", object{"summary": "of " + user, "context": "c", "name": name})
@@ -124,7 +124,7 @@ func TestAFileInAnothersPlaceIsRefused(t *testing.T) {
 	place := func(user string) string {
 		return filepath.Join(home, "data", userOf(user), "snapshots.db")
 	}
-	session := connect(t, "", home, "--auth", "trusted-meta", "--data", "data")
+	session := connect(t, "", home, "--auth", "trusted-meta", "--data", filepath.Join(home, "data"))
 	call(t, session, stamp("alice"), "save_snapshot", object{"summary": "s", "context": "c"})
 	if err := os.MkdirAll(filepath.Dir(place("bob")), 0o700); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestAFileInAnothersPlaceIsRefused(t *testing.T) {
 		}
 	}
 	result := runToEnd(t, home, nil, lines(initialize(), withMeta(toolCall(1, "list_snapshots", nil), "bob"), withMeta(toolCall(2, "list_snapshots", nil), "alice")),
-		"--auth", "trusted-meta", "--data", "data")
+		"--auth", "trusted-meta", "--data", filepath.Join(home, "data"))
 	got := answers(t, result.stdout)
 	if got["1"] != "Authorization Error\nCode: invalid_token\nDetails: The database belongs to another user" {
 		t.Errorf("bob got %q", got["1"])
@@ -158,7 +158,7 @@ func TestOneFileBelongsToItsFirstUser(t *testing.T) {
 		withMeta(toolCall(1, "save_snapshot", object{"summary": "s", "context": "c"}), "alice"),
 		withMeta(toolCall(2, "load_snapshot", nil), "bob"))
 	for range 2 {
-		got := answers(t, runToEnd(t, home, nil, input, "--auth", "trusted-meta", "--db", "a.db").stdout)
+		got := answers(t, runToEnd(t, home, nil, input, "--auth", "trusted-meta", "--db", filepath.Join(home, "a.db")).stdout)
 		if !strings.HasPrefix(got["1"], "Saved snapshot #") || !strings.HasPrefix(got["2"], "Authorization Error\nCode: invalid_token\n") {
 			t.Errorf("alice got %q, bob %q", got["1"], got["2"])
 		}

@@ -22,7 +22,7 @@ func TestHelpAndVersion(t *testing.T) {
 }
 
 func TestWrongSettingsAreStatusTwo(t *testing.T) {
-	for _, args := range [][]string{{"--nope"}, {"--auth", "on"}, {"--data", "d"}, {"--db", "a", "--data", "d", "--auth", "trusted-meta"}, {"a.db"}} {
+	for _, args := range [][]string{{"--nope"}, {"--auth", "on"}, {"--data", "d"}, {"--db", "a", "--data", "d", "--auth", "trusted-meta"}, {"--data", "d", "--auth", "trusted-meta"}, {"--db", "a", "--auth", "trusted-meta"}, {"a.db"}} {
 		got := runToEnd(t, t.TempDir(), nil, "", args...)
 		if got.status != 2 || got.stdout != "" || !strings.HasPrefix(got.stderr, "snapshotd: ") {
 			t.Errorf("%v: %+v", args, got)
@@ -59,7 +59,7 @@ func TestVariablesAreRead(t *testing.T) {
 	home := t.TempDir()
 	save := lines(initialize(), withMeta(toolCall(1, "save_snapshot", object{"summary": "s", "context": "c"}), "alice"))
 	runToEnd(t, home, []string{"SNAPSHOT_DB_PATH=" + filepath.Join("new", "one.db")}, save)
-	runToEnd(t, home, []string{"SNAPSHOT_DB_BASE_PATH=users", "MCP_AUTH_MODE=trusted-meta"}, save)
+	runToEnd(t, home, []string{"SNAPSHOT_DB_BASE_PATH=" + filepath.Join(home, "users"), "MCP_AUTH_MODE=trusted-meta"}, save)
 	for _, path := range []string{filepath.Join("new", "one.db"), filepath.Join("users", userOf("alice"), "snapshots.db")} {
 		if _, err := os.Stat(filepath.Join(home, path)); err != nil {
 			t.Error(err)

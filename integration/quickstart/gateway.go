@@ -62,17 +62,18 @@ https://localhost:%d {
 		oauth %s
 `, filepath.Join(g.opts.data, "caddy"), g.log, g.opts.port, g.opts.stdio, g.issuer)
 	if g.opts.snapshotd {
+		// Without base scopes, clients are told all of these at the first login.
 		b.WriteString(`		scopes {
-			base snapshot:read
 			tool save_snapshot snapshot:write
 			tool delete_snapshot snapshot:delete
+			tool * snapshot:read
 		}
 `)
 	}
 	if len(g.opts.origins) > 0 {
 		fmt.Fprintf(&b, "\t\torigins %s\n", strings.Join(g.opts.origins, " "))
 	}
-	b.WriteString("\t}\n}\n")
+	b.WriteString("\t}\n\trespond \"The MCP endpoint is /mcp\" 404\n}\n")
 	return b.String()
 }
 

@@ -38,13 +38,14 @@ VS Code (start it so that it trusts the CA, then start the server "snapgate")
   code --add-mcp '{"name":"snapgate","type":"http","url":"{{.URL}}"}'
   NODE_EXTRA_CA_CERTS='{{.CAFile}}' code
 
-For what follows, a token of alice, or one of bob. They are good for 12 hours.
-  TOKEN={{index .Tokens "alice"}}
-  TOKEN={{index .Tokens "bob"}}
+For what follows: tokens of alice and of bob, good for 12 hours.
+  ALICE={{index .Tokens "alice"}}
+  BOB={{index .Tokens "bob"}}
+  TOKEN=$ALICE
 
-MCP Inspector, in the browser (choose Streamable HTTP, enter the endpoint) or in the shell
-  NODE_EXTRA_CA_CERTS='{{.CAFile}}' npx -y @modelcontextprotocol/inspector
-  NODE_EXTRA_CA_CERTS='{{.CAFile}}' npx -y @modelcontextprotocol/inspector --cli {{.URL}} --transport http --header "Authorization: Bearer $TOKEN" --method tools/list
+MCP Inspector (Node 22.19 or newer), in the browser (choose Streamable HTTP, enter the endpoint) or in the shell
+  NODE_EXTRA_CA_CERTS='{{.CAFile}}' npx -y @modelcontextprotocol/inspector@latest
+  NODE_EXTRA_CA_CERTS='{{.CAFile}}' npx -y @modelcontextprotocol/inspector@latest --cli {{.URL}} --transport http --header "Authorization: Bearer $TOKEN" --method tools/list
 
 curl
 {{- if .Snapshotd}}
@@ -53,6 +54,13 @@ curl
     -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
     -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: save_snapshot' \
     -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"save_snapshot","arguments":{"summary":"My first snapshot","context":"It came from curl."},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}'
+
+and, as alice or after TOKEN=$BOB, to see whose it is
+  curl --cacert '{{.CAFile}}' {{.URL}} \
+    -H "Authorization: Bearer $TOKEN" \
+    -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
+    -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: list_snapshots' \
+    -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_snapshots","arguments":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}'
 {{- else}}
   curl --cacert '{{.CAFile}}' {{.URL}} \
     -H "Authorization: Bearer $TOKEN" \

@@ -52,6 +52,9 @@ func run(opts *options, stdout, progress io.Writer) error {
 	if err := os.MkdirAll(opts.data, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
+	if err := lock(opts.data); err != nil {
+		return err
+	}
 	if opts.stdio == "" {
 		fmt.Fprintln(progress, "Building snapshotd …")
 		binary, err := buildSnapshotd(opts.data)
@@ -80,7 +83,10 @@ func run(opts *options, stdout, progress io.Writer) error {
 	// From here on Ctrl-C and SIGTERM end all of it in order: open streams, the server's
 	// processes, then what is registered here.
 	caddy.TrapSignals()
-	caddy.OnExit(func(context.Context) { _ = auth.Close() })
+	caddy.OnExit(func(context.Context) {
+		_ = auth.Close()
+		fmt.Fprintln(progress, "Ended.")
+	})
 
 	fmt.Fprintln(progress, "Starting Caddy …")
 	if err := gw.start(); err != nil {

@@ -40,6 +40,8 @@ func TestOptionsRefuseWhatIsWrong(t *testing.T) {
 		"unexpected argument \"server\"": {"server"},
 		"not defined":                    {"-admin"},
 		"names no folder":                {"-data", ""},
+		"names no command":               {"-stdio", " "},
+		"quotes are not closed":          {"-stdio", `npx "unterminated`},
 	} {
 		if _, err := parseOptions(args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: error = %v, want it to say %q", args, err, want)
@@ -56,6 +58,16 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		if !strings.Contains(out.String(), name) {
 			t.Errorf("help does not name %s:\n%s", name, out.String())
 		}
+	}
+}
+
+func TestADataFolderInUseIsSaidPlainly(t *testing.T) {
+	data := t.TempDir()
+	if err := lock(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := lock(data); err == nil || !strings.Contains(err.Error(), "in use by another quickstart") || !strings.Contains(err.Error(), "-data") {
+		t.Errorf("error = %v", err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 // options are what the command line says.
@@ -37,7 +39,7 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are reported once, by main
 	flags.IntVar(&opts.port, "port", 8443, "port of the gateway on localhost; 0 picks a free one")
-	flags.IntVar(&opts.authPort, "auth-port", 9000, "port of the authorization server on localhost; 0 picks a free one")
+	flags.IntVar(&opts.authPort, "auth-port", 9000, "port of the authorization server on localhost; 0 picks a free one. With another port it is another issuer, and its alice another user")
 	flags.StringVar(&opts.data, "data", defaultData(), "folder for snapshots, certificates and logs")
 	origins := flags.String("origins", inspectorOrigins, "origins of web pages that may call, separated by commas")
 	flags.StringVar(&opts.stdio, "stdio", "", "another stdio server to put behind the gateway, such as \"npx -y @modelcontextprotocol/server-everything\" (default: snapshotd, built here)")
@@ -55,6 +57,14 @@ func parseOptions(args []string, out io.Writer) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q: write another server as -stdio \"command and arguments\"", flags.Arg(0))
 	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "stdio" && strings.TrimSpace(opts.stdio) == "" {
+			err = errors.New("-stdio names no command: leave it out to run snapshotd")
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
 	for _, origin := range strings.Split(*origins, ",") {
 		if origin = strings.TrimSpace(origin); origin != "" {
 			opts.origins = append(opts.origins, origin)
@@ -71,6 +81,12 @@ func (o *options) check() error {
 	}
 	if o.port != 0 && o.port == o.authPort {
 		return fmt.Errorf("-port and -auth-port are both %d", o.port)
+	}
+	// An open quote would swallow what follows.
+	const behind = "behind"
+	tokens, err := caddyfile.Tokenize([]byte(o.stdio+"\n"+behind), "-stdio")
+	if err != nil || tokens[len(tokens)-1].Text != behind {
+		return fmt.Errorf("-stdio: quotes are not closed in %s", o.stdio)
 	}
 	if strings.ContainsAny(o.stdio, "\r\n") || strings.HasSuffix(strings.TrimSpace(o.stdio), "{") {
 		return errors.New("-stdio takes a command and its arguments on one line")

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
@@ -120,13 +121,25 @@ func (c *Conn) exited(err error) {
 	if err == nil {
 		err = ErrClosed
 	} else {
-		err = fmt.Errorf("%w: %w", ErrClosed, err)
+		err = &exitError{err}
 	}
 	c.fail(err)
 	if c.cfg.Closed != nil {
 		c.cfg.Closed(err)
 	}
 }
+
+// exitError is ErrClosed with how the process ended, in words for a client.
+type exitError struct{ cause error }
+
+func (e *exitError) Error() string {
+	how := strings.TrimPrefix(e.cause.Error(), process.ErrExited.Error()+": ")
+	return ErrClosed.Error() + " (" + how + "); the gateway's log has its standard error"
+}
+
+func (e *exitError) Is(target error) bool { return target == ErrClosed }
+
+func (e *exitError) Unwrap() error { return e.cause }
 
 // fail ends all calls and takes no more.
 func (c *Conn) fail(err error) {

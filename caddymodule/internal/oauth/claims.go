@@ -1,6 +1,8 @@
 package oauth
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -126,7 +128,7 @@ func (c *claimsRules) checkAudience(claims map[string]any) *Error {
 	if slices.ContainsFunc(audiences, func(aud string) bool { return c.audience[comparableResource(aud)] }) {
 		return nil
 	}
-	refusal := refuse("aud: the token is for another resource")
+	refusal := refuse(fmt.Sprintf("aud: the token is for %.200q, wanted is one of %.200q", audiences, slices.Sorted(maps.Keys(c.audience))))
 	refusal.Description = "The access token is for another resource"
 	return refusal
 }

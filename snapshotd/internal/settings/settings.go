@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 )
 
@@ -129,6 +130,11 @@ func (s *Settings) place(file, base value, system System) error {
 			base = value{}
 		} else {
 			file = value{}
+		}
+	}
+	for _, v := range []value{file, base} {
+		if s.Auth == TrustedMeta && v.text != "" && !filepath.IsAbs(v.text) {
+			return fmt.Errorf("%s is %q, a relative path: with %s write an absolute one, because the gateway runs the server in a temporary folder that goes with the process", v.source, v.text, TrustedMeta)
 		}
 	}
 	switch {

@@ -17,6 +17,10 @@ func system(os string, env map[string]string) System {
 
 func TestSettings(t *testing.T) {
 	const linux = "/home/alice/.local/share/claude-snapshots"
+	absolute, err := filepath.Abs("place")
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		os   string
@@ -37,9 +41,9 @@ func TestSettings(t *testing.T) {
 		{name: "flag beats variable", args: "--db a.db --auth disabled", env: map[string]string{EnvFile: "b.db", EnvAuth: "trusted-meta"},
 			want: Settings{Auth: Disabled, File: "a.db"}},
 		{name: "flag beats the other's variable", args: "--db a.db", env: map[string]string{EnvBase: "base"}, want: Settings{Auth: Disabled, File: "a.db"}},
-		{name: "and the other way", args: "--data d --auth trusted-meta", env: map[string]string{EnvFile: "b.db"}, want: Settings{Auth: TrustedMeta, Base: "d"}},
-		{name: "users by variables", env: map[string]string{EnvBase: "base", EnvAuth: "trusted-meta"}, want: Settings{Auth: TrustedMeta, Base: "base"}},
-		{name: "one file for a verified user", env: map[string]string{EnvFile: "b.db", EnvAuth: "trusted-meta"}, want: Settings{Auth: TrustedMeta, File: "b.db"}},
+		{name: "and the other way", args: "--data " + absolute + " --auth trusted-meta", env: map[string]string{EnvFile: "b.db"}, want: Settings{Auth: TrustedMeta, Base: absolute}},
+		{name: "users by variables", env: map[string]string{EnvBase: absolute, EnvAuth: "trusted-meta"}, want: Settings{Auth: TrustedMeta, Base: absolute}},
+		{name: "one file for a verified user", env: map[string]string{EnvFile: absolute, EnvAuth: "trusted-meta"}, want: Settings{Auth: TrustedMeta, File: absolute}},
 		{name: "help", args: "--db a --help", want: Settings{Help: true}},
 		{name: "help, short", args: "-h", want: Settings{Help: true}},
 		{name: "version", args: "--version", want: Settings{Version: true}},
@@ -80,6 +84,8 @@ func TestWrongSettingsAreExplained(t *testing.T) {
 		{"dummy is no mode", []string{"--auth", "dummy"}, nil, []string{`"dummy"`}},
 		{"both places by flag", []string{"--db", "a", "--data", "b", "--auth", "trusted-meta"}, nil, []string{"--db", "--data"}},
 		{"both places by variable", nil, map[string]string{EnvFile: "a", EnvBase: "b", EnvAuth: "trusted-meta"}, []string{EnvFile, EnvBase}},
+		{"relative folder of users", []string{"--data", "b", "--auth", "trusted-meta"}, nil, []string{"--data", "relative", "absolute"}},
+		{"relative file of a user", nil, map[string]string{EnvFile: "a.db", EnvAuth: "trusted-meta"}, []string{EnvFile, "relative", "absolute"}},
 		{"users without identity, by flag", []string{"--data", "b"}, nil, []string{"--data", "trusted-meta", "--db"}},
 		{"users without identity, by variable", nil, map[string]string{EnvBase: "b"}, []string{EnvBase, "trusted-meta"}},
 	}
