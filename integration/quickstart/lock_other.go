@@ -3,4 +3,4 @@
 package main
 
 // lock does nothing where the gateway does not run.
-func lock(string) error { return nil }
+func lock(string) (release func(), _ error) { return func() {}, nil }

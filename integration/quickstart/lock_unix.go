@@ -10,18 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the data folder until the process ends: two at once would write one another's
-// files.
-func lock(data string) error {
+// lock takes the data folder until release: two at once would write one another's files.
+func lock(data string) (release func(), _ error) {
 	file, err := os.OpenFile(filepath.Join(data, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("locking the data folder: %w", err)
+		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return fmt.Errorf("%s is in use by another quickstart: end it, or choose another folder with -data", data)
+		_ = file.Close()
+		return nil, fmt.Errorf("%s is in use by another quickstart: end it, or choose another folder with -data", data)
 	}
-	locked = file // kept open, and so kept locked
-	return nil
+	return func() { _ = file.Close() }, nil
 }
-
-var locked *os.File

@@ -52,7 +52,8 @@ func run(opts *options, stdout, progress io.Writer) error {
 	if err := os.MkdirAll(opts.data, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
-	if err := lock(opts.data); err != nil {
+	release, err := lock(opts.data)
+	if err != nil {
 		return err
 	}
 	if opts.stdio == "" {
@@ -85,6 +86,7 @@ func run(opts *options, stdout, progress io.Writer) error {
 	caddy.TrapSignals()
 	caddy.OnExit(func(context.Context) {
 		_ = auth.Close()
+		release()
 		fmt.Fprintln(progress, "Ended.")
 	})
 

@@ -63,10 +63,12 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 
 func TestADataFolderInUseIsSaidPlainly(t *testing.T) {
 	data := t.TempDir()
-	if err := lock(data); err != nil {
+	release, err := lock(data)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lock(data); err == nil || !strings.Contains(err.Error(), "in use by another quickstart") || !strings.Contains(err.Error(), "-data") {
+	defer release()
+	if _, err := lock(data); err == nil || !strings.Contains(err.Error(), "in use by another quickstart") || !strings.Contains(err.Error(), "-data") {
 		t.Errorf("error = %v", err)
 	}
 }
