@@ -154,13 +154,17 @@ func TestAFileInAnothersPlaceIsRefused(t *testing.T) {
 
 func TestOneFileBelongsToItsFirstUser(t *testing.T) {
 	home := t.TempDir()
-	input := lines(initialize(),
-		withMeta(toolCall(1, "save_snapshot", object{"summary": "s", "context": "c"}), "alice"),
-		withMeta(toolCall(2, "load_snapshot", nil), "bob"))
-	for range 2 {
-		got := answers(t, runToEnd(t, home, nil, input, "--auth", "trusted-meta", "--db", filepath.Join(home, "a.db")).stdout)
-		if !strings.HasPrefix(got["1"], "Saved snapshot #") || !strings.HasPrefix(got["2"], "Authorization Error\nCode: invalid_token\n") {
-			t.Errorf("alice got %q, bob %q", got["1"], got["2"])
-		}
+	run := func(calls ...any) map[string]string {
+		return answers(t, runToEnd(t, home, nil, lines(append([]any{initialize()}, calls...)...),
+			"--auth", "trusted-meta", "--db", filepath.Join(home, "a.db")).stdout)
+	}
+	// Calls of different users run at once, so the first one comes alone.
+	save := withMeta(toolCall(1, "save_snapshot", object{"summary": "s", "context": "c"}), "alice")
+	if got := run(save); got["1"] != "Saved snapshot #1" {
+		t.Fatalf("alice got %q", got["1"])
+	}
+	got := run(withMeta(toolCall(2, "load_snapshot", nil), "bob"), save)
+	if got["1"] != "Saved snapshot #2" || !strings.HasPrefix(got["2"], "Authorization Error\nCode: invalid_token\n") {
+		t.Errorf("alice got %q, bob %q", got["1"], got["2"])
 	}
 }
