@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -205,11 +204,6 @@ func (s *Stdio) check() error {
 	return err
 }
 
-const (
-	anonymousLoopback = "loopback"
-	anonymousPublic   = "public"
-)
-
 func (s *Stdio) mode() string {
 	if s.Identity == nil || s.Identity.Mode == "" {
 		return "both"
@@ -343,55 +337,6 @@ func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	}
 	s.bridge.ServeCall(w, r, call, s.settings)
 	return nil
-}
-
-// admitAnonymous admits a request without asking who sends it. It returns nil once the
-// request is answered.
-func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admission.Call {
-	if s.Anonymous == anonymousLoopback && (s.exposed || !localRequest(r) || forwarded(r)) {
-		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden: this endpoint serves its own machine only").Write(w, nil)
-		return nil
-	}
-	call, refusal := s.gate.Admit(w, r)
-	if call == nil {
-		return nil
-	}
-	call.RequestID, call.Rule = requestID(r), "anonymous"
-	handOver(r, call, false)
-	if refusal != nil {
-		bridge.RecordRefusal(s.settings.Audit, call, refusal)
-		var id []byte
-		if call.Message != nil {
-			id = call.Message.ID
-		}
-		refusal.Write(w, id)
-		return nil
-	}
-	return call
-}
-
-// forwarded says whether a proxy brings the request: then it need not be from here, though
-// its connection is.
-func forwarded(r *http.Request) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
-		if r.Header.Get(name) != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// localRequest says whether a connection came in on a loopback address or a Unix socket.
-func localRequest(r *http.Request) bool {
-	addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok {
-		return false
-	}
-	if addr.Network() == "unix" {
-		return true
-	}
-	host, _, err := net.SplitHostPort(addr.String())
-	return err == nil && loopbackHost(host)
 }
 
 // Interface guards

@@ -18,27 +18,37 @@ type result struct {
 // warm is how many calls of each session are not counted.
 const warm = 20
 
+// session is one that was opened.
+type session struct {
+	call func(int, string) (string, error)
+	end  func()
+}
+
+// openAll opens n sessions, one after another, and says how long each took. What was
+// opened is returned with an error, too.
+func openAll(w way, n int) (sessions []session, setups []time.Duration, _ error) {
+	for range n {
+		began := time.Now()
+		call, end, err := w.open()
+		if err != nil {
+			return sessions, setups, err
+		}
+		setups = append(setups, time.Since(began))
+		sessions = append(sessions, session{call, end})
+	}
+	return sessions, setups, nil
+}
+
 // measure lets n sessions call until the time is over.
 func measure(w way, n int, opts options) (result, error) {
-	type session struct {
-		call func(int, string) (string, error)
-		end  func()
-	}
-	sessions := make([]session, 0, n)
+	sessions, setups, err := openAll(w, n)
 	defer func() {
 		for _, s := range sessions {
 			s.end()
 		}
 	}()
-	var setups []time.Duration
-	for range n {
-		began := time.Now()
-		call, end, err := w.open()
-		if err != nil {
-			return result{}, err
-		}
-		setups = append(setups, time.Since(began))
-		sessions = append(sessions, session{call, end})
+	if err != nil {
+		return result{}, err
 	}
 	var (
 		group    sync.WaitGroup
