@@ -48,7 +48,9 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 				return p, nil
 			}
 			if refusal != nil {
-				p.free()
+				if alone {
+					p.free()
+				}
 				return nil, refusal
 			}
 			continue
@@ -223,8 +225,7 @@ func (b *Bridge) carry(w http.ResponseWriter, r *http.Request, call *admission.C
 	last := b.run(w, r, call, settings, x, relay.call)
 	p.leave(x.stream)
 	if !last.parks {
-		p.freeFrom(relay)
-		p.release()
+		relay.close()
 	}
 }
 

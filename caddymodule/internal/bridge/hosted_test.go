@@ -230,3 +230,61 @@ func TestALegacyServerThatRefusesInitializeIs502AndAskedAnew(t *testing.T) {
 	}
 	g.gone()
 }
+
+// A question can come while the request that would carry it is ending.
+func TestAQuestionAfterTheClientHasGoneParksNothing(t *testing.T) {
+	g := open(t, nil, legacyChild, trace)
+	ctx, leave := context.WithCancel(t.Context())
+	body, header := capable(`1`, "hold", ``, "")
+	gone := g.later(ctx, body, header...)
+	g.log.read(t, `"hold"`)
+	var p *pooled
+	g.bridge.mu.Lock()
+	for _, members := range g.bridge.pool {
+		p = members[0]
+	}
+	g.bridge.mu.Unlock()
+	p.mu.Lock()
+	current := p.current
+	p.mu.Unlock()
+	leave()
+	<-gone
+	users := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.users
+	}
+	g.until("the process is given back", func() bool { return users() == 0 })
+	if current.ask(parsed(t, questionLine)) {
+		t.Error("the question was put to a client that has gone")
+	}
+	g.bridge.mu.Lock()
+	parked := len(g.bridge.parked)
+	g.bridge.mu.Unlock()
+	if parked != 0 || users() != 0 {
+		t.Errorf("%d calls are parked, %d use the process", parked, users())
+	}
+}
+
+// What was subscribed to before a client left is given back.
+func TestAListenThatIsBrokenOffLeavesNoSubscription(t *testing.T) {
+	g := open(t, nil, legacyChild, trace)
+	g.modernTool(`1`, "echo", ``).body() // the process is there
+	var p *pooled
+	g.bridge.mu.Lock()
+	for _, members := range g.bridge.pool {
+		p = members[0]
+	}
+	g.bridge.mu.Unlock()
+	l := &listener{}
+	if err := p.subscribe(t.Context(), l, []string{"x://1"}); err != nil {
+		t.Fatal(err)
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	_ = p.subscribe(over, l, []string{"x://1", "x://2"}) // the answer may come first all the same
+	p.unsubscribe(l)
+	if len(p.subscribed) != 0 {
+		t.Errorf("left: %v", p.subscribed)
+	}
+}

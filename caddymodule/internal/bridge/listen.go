@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
@@ -33,13 +32,13 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 	}
 	id := call.Message.ID
 	l := &listener{id: id, wants: wants, stream: &stream{request: id}}
-	if wants.URIs, err = p.subscribe(r.Context(), l, wants.URIs); err != nil {
+	l.wants.URIs = nil
+	defer p.unsubscribe(l)
+	if err := p.subscribe(r.Context(), l, wants.URIs); err != nil {
 		return unavailable(err)
 	}
-	defer p.unsubscribe(l)
 	p.mu.Lock()
-	l.wants = wants
-	l.stream.push(event{frame: wants.Acknowledged(id)})
+	l.stream.push(event{frame: l.wants.Acknowledged(id)})
 	p.listeners[l] = true
 	ended := p.ended
 	p.mu.Unlock()
@@ -48,43 +47,36 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 		defer p.mu.Unlock()
 		delete(p.listeners, l)
 	}()
-	if !wants.Any() {
+	if !l.wants.Any() {
 		l.stream.push(event{frame: backend.ListenResult(id), last: true})
 	} else if ended {
 		l.stream.push(event{last: true, err: backend.ErrClosed})
 	}
-	x := &exchange{bridge: b, call: call, stream: l.stream}
-	last, err := x.run(w, r, modernDeadline(call, settings))
-	b.record(settings.Audit, call, last, err, x.bytesOut)
+	b.run(w, r, call, settings, &exchange{stream: l.stream}, nil)
 	return nil
 }
 
-// subscribe asks the server for the updates of resources that nobody listens to yet. It
-// returns those that it grants.
-func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) ([]string, error) {
+// subscribe asks the server for the updates of resources that nobody listens to yet. What
+// it grants is entered in l, which nobody else knows yet.
+func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
 	defer cancel()
-	var granted []string
+	p.subscribing.Lock()
+	defer p.subscribing.Unlock()
 	for _, uri := range uris {
-		p.subscribing.Lock()
-		first := p.subscribed[uri] == 0
-		if first {
+		if p.subscribed[uri] == 0 {
 			answered, err := p.ask(ctx, translate.Subscribe(uri, true))
 			if err != nil {
-				p.subscribing.Unlock()
-				return granted, err
+				return err
 			}
 			if answered.IsError() {
-				p.subscribing.Unlock()
 				continue
 			}
 		}
 		p.subscribed[uri]++
-		p.subscribing.Unlock()
-		granted = append(granted, uri)
-		l.wants.URIs = slices.Clone(granted)
+		l.wants.URIs = append(l.wants.URIs, uri)
 	}
-	return granted, nil
+	return nil
 }
 
 // unsubscribe ends the updates that nobody listens to any more.

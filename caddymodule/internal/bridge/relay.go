@@ -126,6 +126,26 @@ func (r *relay) abandon(reason string) {
 	r.p.release()
 }
 
+// close gives the process back once the last request of the call has ended. A question
+// that came while that request was ending has nobody who could answer it.
+func (r *relay) close() {
+	r.mu.Lock()
+	r.over = true
+	parked, id := r.target == nil, r.id
+	if parked {
+		r.expiry.Stop()
+	}
+	r.mu.Unlock()
+	switch {
+	case !parked:
+		r.p.freeFrom(r)
+		r.p.release()
+	case r.bridge.unpark(id) == r:
+		r.abandon("the client has gone")
+	}
+	// Otherwise it has just expired, and the process is given back there.
+}
+
 // resume finds the call that a retry belongs to, and gives the input to the server.
 func (b *Bridge) resume(call *admission.Call, state string) (*relay, *stream, *answer.Refusal) {
 	again := answer.New(http.StatusOK, protocol.CodeInvalidParams, "The requestState is unknown, used or expired: make the call again")
