@@ -7,6 +7,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/bridge"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -31,11 +32,7 @@ func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admissio
 	handOver(r, call, false)
 	if refusal != nil {
 		bridge.RecordRefusal(s.settings.Audit, call, refusal)
-		var id []byte
-		if call.Message != nil {
-			id = call.Message.ID
-		}
-		refusal.Write(w, id)
+		call.Refuse(w, refusal)
 		return nil
 	}
 	return call
@@ -62,5 +59,5 @@ func localRequest(r *http.Request) bool {
 		return true
 	}
 	host, _, err := net.SplitHostPort(addr.String())
-	return err == nil && loopbackHost(host)
+	return err == nil && oauth.IsLoopback(host)
 }

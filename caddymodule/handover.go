@@ -8,7 +8,6 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
@@ -89,4 +88,3 @@ func requestID(r *http.Request) string {
 }
 
 var _ io.ReadCloser = (*stampedBody)(nil)
-var _ caddyhttp.MiddlewareHandler = (*OAuth)(nil)

@@ -320,11 +320,7 @@ func (o *OAuth) refuse(w http.ResponseWriter, r *http.Request, call *admission.C
 	}
 	o.logger.Info("refused", attrs...)
 	bridge.RecordRefusal(o.audit, call, refusal)
-	var id []byte
-	if call.Message != nil {
-		id = call.Message.ID
-	}
-	refusal.Write(w, id)
+	call.Refuse(w, refusal)
 }
 
 func unready() *answer.Refusal {

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
 // trail is one way through the routes of a server to a handler.
@@ -120,19 +121,11 @@ func (t trail) loopback() bool {
 		if addr.IsUnixNetwork() {
 			continue
 		}
-		if !loopbackHost(addr.Host) {
+		if !oauth.IsLoopback(strings.Trim(addr.Host, "[]")) {
 			return false
 		}
 	}
 	return len(t.server.Listen) > 0
-}
-
-func loopbackHost(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && ip.Unmap().IsLoopback()
 }
 
 // origin is scheme, host and port under which the outside reaches the server by that
@@ -142,7 +135,7 @@ func (t trail) origin(host string) string {
 	tls := len(t.server.TLSConnPolicies) > 0
 	port := t.port()
 	switch {
-	case !tls && loopbackHost(host):
+	case !tls && oauth.IsLoopback(strings.Trim(host, "[]")):
 		if port != 0 && port != 80 {
 			host = net.JoinHostPort(host, strconv.Itoa(port))
 		}

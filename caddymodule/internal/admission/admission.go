@@ -75,6 +75,16 @@ func (c *Call) Method() string {
 	return c.Message.Method
 }
 
+// Refuse writes a refusal as the answer to the call, by the id of its message if there is
+// one.
+func (c *Call) Refuse(w http.ResponseWriter, refusal *answer.Refusal) {
+	var id []byte
+	if c.Message != nil {
+		id = c.Message.ID
+	}
+	refusal.Write(w, id)
+}
+
 // Tool is the name of the tool that is called, or "".
 func (c *Call) Tool() string {
 	if c.Message == nil || c.Message.Method != message.MethodToolsCall {

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -63,14 +63,7 @@ func hostname(hostport string) string {
 	return strings.TrimSuffix(strings.Trim(host, "[]"), ".")
 }
 
-func isLoopback(hostport string) bool {
-	host := hostname(hostport)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true // RFC 6761 section 6.3
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
-}
+func isLoopback(hostport string) bool { return oauth.IsLoopback(hostname(hostport)) }
 
 const (
 	allowMethods  = "GET, POST, DELETE"

@@ -103,9 +103,6 @@ func (c *Conn) Close(reason string) {
 // Done is closed when the process and its group are gone.
 func (c *Conn) Done() <-chan struct{} { return c.process.Done() }
 
-// PID is the process id of the child.
-func (c *Conn) PID() int { return c.process.PID() }
-
 // Send carries a message that is not a call: a notification, or the response to a
 // request of the child.
 func (c *Conn) Send(m *message.Message, stamp []message.MetaValue) error {

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,33 +21,14 @@ const Version = "0.1.0"
 // Never probe a process meant for a legacy client: a server of both eras that has
 // seen server/discover refuses initialize.
 func (c *Conn) Probe(ctx context.Context) (era protocol.Era, silent bool, err error) {
-	request, err := message.Parse(discover, 0)
-	if err != nil {
-		return 0, false, err
-	}
-	answers := make(probe, 1)
-	call, err := c.Call(request, nil, answers)
-	if err != nil {
-		return 0, false, err
-	}
-	select {
-	case <-ctx.Done():
-		call.Cancel(nil, "no answer in time")
+	answered, err := c.Ask(ctx, discover)
+	switch {
+	case errors.Is(err, ErrSilent):
 		return protocol.Legacy, true, nil
-	case event := <-answers:
-		if event.Err != nil {
-			return 0, false, event.Err
-		}
-		return eraOfAnswer(event.Message), false, nil
+	case err != nil:
+		return 0, false, err
 	}
-}
-
-type probe chan Event
-
-func (p probe) Deliver(e Event) {
-	if e.Last {
-		p <- e
-	}
+	return eraOfAnswer(answered), false, nil
 }
 
 var discover = fmt.Appendf(nil, `{"jsonrpc":"2.0","id":0,"method":%q,"params":{"_meta":{%q:%q,%q:{},%q:{"name":"snapgate","version":%q}}}}`,

@@ -25,7 +25,6 @@ import (
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
-	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/audit"
 	"github.com/snapgate/snapgate/caddymodule/internal/limit"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
@@ -210,7 +209,7 @@ func (b *Bridge) ServeCall(w http.ResponseWriter, r *http.Request, call *admissi
 	}
 	select {
 	case <-b.stopping:
-		refuse(w, call, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The gateway is shutting down").RetryAfter(time.Second))
+		call.Refuse(w, closing())
 		return
 	default:
 	}
@@ -219,14 +218,6 @@ func (b *Bridge) ServeCall(w http.ResponseWriter, r *http.Request, call *admissi
 		return
 	}
 	b.serveLegacy(w, r, call, settings)
-}
-
-func refuse(w http.ResponseWriter, call *admission.Call, refusal *answer.Refusal) {
-	var id []byte
-	if call.Message != nil {
-		id = call.Message.ID
-	}
-	refusal.Write(w, id)
 }
 
 // user is the key that limits are counted by. All anonymous callers are one.

@@ -64,7 +64,7 @@ func open(t testing.TB, change func(*Settings), env ...string) *gateway {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call, refusal := gate.Admit(w, r)
 		if refusal != nil {
-			refuse(w, call, refusal)
+			call.Refuse(w, refusal)
 			return
 		}
 		g.bridge.ServeCall(w, r, call, g.settings)

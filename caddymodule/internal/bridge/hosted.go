@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -64,7 +63,7 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 			return nil, closing()
 		case <-time.After(queuePatience / 10):
 		case <-ctx.Done():
-			return nil, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The client went away")
+			return nil, clientGone()
 		}
 	}
 }
@@ -111,7 +110,7 @@ func (p *pooled) free() {
 func (p *pooled) handshake(settings *Settings) {
 	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
 	defer cancel()
-	answered, err := p.ask(ctx, p.capabilities.Initialize("snapgate", backend.Version))
+	answered, err := p.conn.Ask(ctx, p.capabilities.Initialize("snapgate", backend.Version))
 	var server *translate.Server
 	if err == nil {
 		server, err = translate.ReadServer(answered)
@@ -120,7 +119,7 @@ func (p *pooled) handshake(settings *Settings) {
 		p.mu.Lock()
 		p.server = server
 		p.mu.Unlock()
-		err = p.say(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":%q}`, message.MethodInitialized))
+		err = p.conn.Say(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":%q}`, message.MethodInitialized))
 	}
 	if err != nil {
 		// It may have been replaced by a modern one: look again next time.
@@ -257,44 +256,6 @@ func (p *pooled) setLevel(ctx context.Context, m *message.Message) {
 		ctx, cancel := context.WithTimeout(ctx, subscribeTime)
 		defer cancel()
 		// A server that refuses logs as it likes; the filter holds all the same.
-		_, _ = p.ask(ctx, translate.SetLevel(level))
-	}
-}
-
-// say sends a message of the gateway's own. It carries no identity.
-func (p *pooled) say(frame []byte) error {
-	m, err := message.Parse(frame, 0)
-	if err != nil {
-		return err
-	}
-	return p.conn.Send(m, nil)
-}
-
-// ask sends a request of the gateway's own and waits for the answer.
-func (p *pooled) ask(ctx context.Context, frame []byte) (*message.Message, error) {
-	m, err := message.Parse(frame, 0)
-	if err != nil {
-		return nil, err
-	}
-	answers := make(once, 1)
-	call, err := p.conn.Call(m, nil, answers)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case e := <-answers:
-		return e.Message, e.Err
-	case <-ctx.Done():
-		call.Cancel(nil, "no answer in time")
-		return nil, errors.New("no answer in time")
-	}
-}
-
-// once is the sink of a request of which only the answer counts.
-type once chan backend.Event
-
-func (o once) Deliver(e backend.Event) {
-	if e.Last {
-		o <- e
+		_, _ = p.conn.Ask(ctx, translate.SetLevel(level))
 	}
 }

@@ -27,7 +27,7 @@ func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admis
 	}
 	if refusal != nil {
 		RecordRefusal(settings.Audit, call, refusal)
-		refuse(w, call, refusal)
+		call.Refuse(w, refusal)
 	}
 }
 
@@ -185,11 +185,7 @@ func (b *Bridge) discard(s *session) {
 func (s *session) initialized(last event, err error) {
 	if err != nil || failed(last) {
 		s.end("initialize failed")
-		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.version, _ = last.msg.Result.String("protocolVersion")
 }
 
 func (s *session) touch() {

@@ -65,7 +65,7 @@ func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) erro
 	defer p.subscribing.Unlock()
 	for _, uri := range uris {
 		if p.subscribed[uri] == 0 {
-			answered, err := p.ask(ctx, translate.Subscribe(uri, true))
+			answered, err := p.conn.Ask(ctx, translate.Subscribe(uri, true))
 			if err != nil {
 				return err
 			}
@@ -88,7 +88,7 @@ func (p *pooled) unsubscribe(l *listener) {
 			ctx, cancel := context.WithTimeout(context.Background(), subscribeTime)
 			// If the server can't be asked it is ending; if it refuses, updates that
 			// come are for nobody.
-			_, _ = p.ask(ctx, translate.Subscribe(uri, false))
+			_, _ = p.conn.Ask(ctx, translate.Subscribe(uri, false))
 			cancel()
 		}
 		p.subscribing.Unlock()

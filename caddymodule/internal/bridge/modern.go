@@ -27,7 +27,7 @@ func (b *Bridge) serveModern(w http.ResponseWriter, r *http.Request, call *admis
 	}
 	if refusal != nil {
 		RecordRefusal(settings.Audit, call, refusal)
-		refuse(w, call, refusal)
+		call.Refuse(w, refusal)
 	}
 }
 
@@ -192,6 +192,10 @@ func (b *Bridge) servesLegacy() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.legacyServer
+}
+
+func clientGone() *answer.Refusal {
+	return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The client went away")
 }
 
 func closing() *answer.Refusal {

@@ -91,7 +91,7 @@ func (p *pooled) await(ctx context.Context) *answer.Refusal {
 	case <-p.bridge.stopping:
 		return closing()
 	case <-ctx.Done():
-		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The client went away")
+		return clientGone()
 	}
 }
 
@@ -274,5 +274,5 @@ func (p *pooled) request(m *message.Message) {
 		}
 		frame = answer.New(http.StatusOK, protocol.CodeMethodNotFound, "No client can be asked this now").Frame(m.ID)
 	}
-	_ = p.say(frame) // if it can't be told, it is ending
+	_ = p.conn.Say(frame) // if it can't be told, it is ending
 }

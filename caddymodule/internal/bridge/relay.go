@@ -119,7 +119,7 @@ func (r *relay) abandon(reason string) {
 	r.asking, r.queue, r.over = nil, nil, true
 	r.mu.Unlock()
 	for _, m := range asked {
-		r.p.say(translate.Withdrawn(m))
+		r.p.conn.Say(translate.Withdrawn(m))
 	}
 	r.call.Cancel(nil, reason)
 	r.p.freeFrom(r)
@@ -188,7 +188,7 @@ func (r *relay) takeUp(retry *message.Message) *stream {
 		r.park() // it brought nothing: it is asked again
 		return s
 	}
-	r.p.say(translate.Response(r.asking.ID, response))
+	r.p.conn.Say(translate.Response(r.asking.ID, response))
 	r.asking = nil
 	if len(r.queue) > 0 {
 		r.asking, r.queue = r.queue[0], r.queue[1:]

@@ -37,7 +37,6 @@ type session struct {
 
 	mu         sync.Mutex
 	ended      bool
-	version    string             // negotiated; "" before the answer to initialize
 	calls      map[string]*inCall // in flight, by message.IDKey of the client's id
 	asked      map[string]bool    // requests of the server that wait for the client
 	standalone *stream
@@ -244,9 +243,7 @@ func (s *session) lost(e event) {
 	delete(s.asked, message.IDKey(e.msg.ID))
 	s.mu.Unlock()
 	refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client does not read its messages")
-	if m, err := message.Parse(refusal.Frame(e.msg.ID), 0); err == nil {
-		_ = s.conn.Send(m, nil) // if it can't be told, it is ending
-	}
+	_ = s.conn.Say(refusal.Frame(e.msg.ID)) // if it can't be told, it is ending
 }
 
 // answered says whether a response of the client is to a request of this session's

@@ -26,7 +26,7 @@ func checkEndpoint(address string) error {
 		return errors.New("must not contain a user name or password")
 	case u.Scheme == "https":
 		return nil
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http" && IsLoopback(u.Hostname()):
 		return nil
 	case u.Scheme == "http":
 		return errors.New("must be https; http is for loopback hosts only")
@@ -34,9 +34,9 @@ func checkEndpoint(address string) error {
 	return fmt.Errorf("must be https, not %q", u.Scheme)
 }
 
-// isLoopback says whether a host name stands for this machine (RFC 6761 section
+// IsLoopback says whether a host name stands for this machine (RFC 6761 section
 // 6.3, RFC 8252 section 7.3).
-func isLoopback(host string) bool {
+func IsLoopback(host string) bool {
 	host = lowerASCII(strings.TrimSuffix(host, "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true

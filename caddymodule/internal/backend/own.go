@@ -1,0 +1,51 @@
+package backend
+
+import (
+	"context"
+	"errors"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+)
+
+// ErrSilent means that the child did not answer a request of the gateway in time.
+var ErrSilent = errors.New("no answer in time")
+
+// Say sends a message of the gateway's own that is not a request. It carries no identity.
+func (c *Conn) Say(frame []byte) error {
+	m, err := message.Parse(frame, 0)
+	if err != nil {
+		return err
+	}
+	return c.Send(m, nil)
+}
+
+// Ask sends a request of the gateway's own and waits for the answer, which may be an
+// error of the child. It carries no identity. The error is [ErrSilent] once the context
+// has ended, or says that the process did.
+func (c *Conn) Ask(ctx context.Context, frame []byte) (*message.Message, error) {
+	m, err := message.Parse(frame, 0)
+	if err != nil {
+		return nil, err
+	}
+	answers := make(once, 1)
+	call, err := c.Call(m, nil, answers)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case e := <-answers:
+		return e.Message, e.Err
+	case <-ctx.Done():
+		call.Cancel(nil, ErrSilent.Error())
+		return nil, ErrSilent
+	}
+}
+
+// once is the sink of a request of which only the answer counts.
+type once chan Event
+
+func (o once) Deliver(e Event) {
+	if e.Last {
+		o <- e
+	}
+}
