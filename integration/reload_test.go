@@ -1,11 +1,16 @@
 package integration_test
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -24,6 +29,7 @@ func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 	}
 	s := reloadable()
 	g := start(t, s)
+	g.dialAgain()
 	peers := []*peer{g.legacy(t, g.token(t, "alice")), g.legacy(t, g.token(t, "alice")), g.legacy(t, g.token(t, "bob")), g.modern(t, g.token(t, "alice")), g.modern(t, g.token(t, "bob"))}
 	listener := g.legacy(t, g.token(t, "carol"))
 	stream := listener.listen(http.MethodGet, "")
@@ -58,6 +64,32 @@ func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 	}
 	g.client.CloseIdleConnections()
 	await(t, "the file descriptors of the old configurations", func() bool { return g.files(t) <= files+10 })
+}
+
+// dialAgain makes the client try anew where a connection was reset before it was accepted.
+// Caddy opens a socket of its own for each configuration (SO_REUSEPORT), and Linux resets
+// what waits in the queue of the one that is closed. No request was made on it: what is
+// reset once the handshake is complete still fails.
+func (g *gateway) dialAgain() {
+	transport := g.client.Transport.(*http.Transport)
+	config := &tls.Config{RootCAs: g.roots, NextProtos: []string{"h2", "http/1.1"}}
+	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialer := tls.Dialer{Config: config}
+		for {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if !errors.Is(err, syscall.ECONNRESET) || ctx.Err() != nil {
+				return conn, err
+			}
+		}
+	}
+}
+
+// renew is reload for a test that looks at what is new: a connection of the old
+// configuration is served by it until the server closes it.
+func (g *gateway) renew(t *testing.T, s site) {
+	t.Helper()
+	g.reload(t, s)
+	g.client.CloseIdleConnections()
 }
 
 // load lets the peers call without a pause, each served by the process with its pid, and
@@ -103,7 +135,7 @@ func TestReloadThatChangesTheCommandEndsItsSessions(t *testing.T) {
 	stream := legacy.listen(http.MethodGet, "")
 
 	s.command = append(s.command, "-era", "both")
-	g.reload(t, s)
+	g.renew(t, s)
 	if a := legacy.post(legacy.toolCall(2, "echo", nil)); a.status != http.StatusNotFound || a.code() != -32001 {
 		t.Errorf("the session: %d %s", a.status, a.body)
 	}
@@ -129,7 +161,7 @@ func TestReloadOfScopesKeepsSessions(t *testing.T) {
 	pids := []string{legacy.call(1, "pid", nil), modern.call(1, "pid", nil)}
 
 	s.mcp = []string{"scopes {", "	tool echo tools:more", "	deny tool env", "}"}
-	g.reload(t, s)
+	g.renew(t, s)
 	for i, p := range []*peer{legacy, modern} {
 		if pid := p.call(2, "pid", nil); pid != pids[i] {
 			t.Errorf("process %s, was %s", pid, pids[i])
@@ -153,7 +185,7 @@ func TestReloadThatRemovesTheIssuerRefusesItsTokens(t *testing.T) {
 	g := start(t, s)
 	p := g.legacy(t, g.token(t, "alice"))
 	s.issuer = "https://other.example"
-	g.reload(t, s)
+	g.renew(t, s)
 	if a := p.post(p.toolCall(1, "echo", nil)); a.status != http.StatusUnauthorized {
 		t.Errorf("%d %s", a.status, a.body)
 	}
@@ -181,7 +213,7 @@ func TestBrokenConfigurationKeepsTheOldOneRunning(t *testing.T) {
 			t.Errorf("%s: process %s, was %s", name, got, pid)
 		}
 	}
-	g.reload(t, s)
+	g.renew(t, s)
 	if got := p.call(3, "pid", nil); got != pid {
 		t.Errorf("after a good one: process %s, was %s", got, pid)
 	}
