@@ -60,15 +60,15 @@ func TestNoProcessIsLeft(t *testing.T) {
 
 			// Another command: the modern client's process goes with the old one.
 			s.stdio = []string{"stop_timeout 300ms", "env GENERATION 2"}
-			g.reload(t, s)
+			g.renew(t, s)
 			counted(t, g)
 			running(t, g)
 			s.stdio = []string{"stop_timeout 300ms", "env GENERATION 3"}
-			g.reload(t, s)
+			g.renew(t, s)
 			counted(t, g)
 
 			s.stdio = append(s.stdio, "idle_timeout 1s")
-			g.reload(t, s)
+			g.renew(t, s)
 			crash(t, g)
 			counted(t, g)
 
