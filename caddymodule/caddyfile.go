@@ -22,7 +22,7 @@ import (
 //			env <NAME> <value>
 //			pass_env <NAME>...
 //			dir <path>
-//			per session
+//			per session|user|shared
 //			max_processes <n>
 //			idle_timeout|start_timeout|stop_timeout <duration>
 //		}
@@ -278,8 +278,8 @@ func (m *directive) parseStdio(d *caddyfile.Dispenser) error {
 			if err := word(d, "per", &s.Per); err != nil {
 				return err
 			}
-			if s.Per != "session" {
-				return d.Errf("per: %q is unknown: this version has: session", s.Per)
+			if _, ok := sharings[s.Per]; !ok {
+				return d.Errf("per: %q is unknown: use one of session, user, shared", s.Per)
 			}
 			return nil
 		}},

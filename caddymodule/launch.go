@@ -35,7 +35,7 @@ type envTemplate struct {
 // parse reads the templates, and refuses what cannot be filled in when a process starts.
 func (s *Stdio) parse() (launchTemplates, error) {
 	repl := caddy.NewReplacer()
-	t := launchTemplates{passEnv: s.PassEnv, userEnv: s.mode() == "both" || s.mode() == "env"}
+	t := launchTemplates{passEnv: s.PassEnv, userEnv: s.Per != perShared && (s.mode() == "both" || s.mode() == "env")}
 	static := true
 	for i, arg := range s.Command {
 		parsed, err := parseTemplate(repl, arg)

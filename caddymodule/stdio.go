@@ -47,8 +47,9 @@ type Stdio struct {
 	Dir string `json:"dir,omitempty"`
 
 	// Who shares a process: "session", each session of a client has one of its own (and
-	// each user one for all clients without sessions, those of 2026-07-28). Default:
-	// session.
+	// each user one for all clients without sessions, those of 2026-07-28); "user", all
+	// sessions and clients of one user; "shared", all users, for servers that keep them
+	// apart by the identity on each message. Default: session.
 	Per string `json:"per,omitempty"`
 
 	// How many processes may run at once. Default: 256.
@@ -135,6 +136,9 @@ func (s *Stdio) Provision(ctx caddy.Context) error {
 	if s.templates, err = s.parse(); err != nil {
 		return err
 	}
+	if s.Per == perShared && s.templates.fixed == nil {
+		return errors.New("stdio: a placeholder such as {mcp.user} differs between users, and per shared has one process for all of them: write \"per user\" or leave the placeholder out")
+	}
 	if s.Anonymous != "" && s.templates.fixed == nil {
 		return errors.New("stdio: a placeholder such as {mcp.user} needs a verified user, and anonymous asks for none")
 	}
@@ -174,11 +178,14 @@ func (s *Stdio) check() error {
 	if len(s.Command) == 0 || s.Command[0] == "" {
 		return errors.New("no command: write the stdio server to run, such as \"stdio snapshotd\"")
 	}
-	if s.Per != "" && s.Per != "session" {
-		return fmt.Errorf("per %q: this version has: session", s.Per)
+	if _, ok := sharings[s.Per]; !ok {
+		return fmt.Errorf("per %q: use one of session, user, shared", s.Per)
 	}
 	if modes := []string{"meta", "env", "both", "off"}; !slices.Contains(modes, s.mode()) {
 		return fmt.Errorf("identity %q: use one of meta, env, both, off", s.mode())
+	}
+	if s.Per == perShared && s.mode() == "env" {
+		return errors.New("identity env: a process that all users share (per shared) learns who calls from each message only; write \"identity meta\" or leave it out")
 	}
 	if s.Anonymous != "" && s.Anonymous != anonymousLoopback && s.Anonymous != anonymousPublic {
 		return fmt.Errorf("anonymous %q: use %s or %s", s.Anonymous, anonymousLoopback, anonymousPublic)
@@ -203,6 +210,11 @@ func (s *Stdio) check() error {
 	_, err := admission.New(admission.Settings{Origins: s.Origins})
 	return err
 }
+
+const perShared = "shared"
+
+// sharings are the values of per.
+var sharings = map[string]bridge.Per{"": bridge.PerSession, "session": bridge.PerSession, "user": bridge.PerUser, perShared: bridge.PerShared}
 
 func (s *Stdio) mode() string {
 	if s.Identity == nil || s.Identity.Mode == "" {
@@ -246,7 +258,7 @@ func (s *Stdio) begin(trails []trail) error {
 	s.selfCheck()
 	key := s.childKey()
 	value, _, err := bridges.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &pooledBridge{bridge.New(), s.settings.StopTimeout}, nil
+		return &pooledBridge{bridge.New(sharings[s.Per]), s.settings.StopTimeout}, nil
 	})
 	if err != nil {
 		return err

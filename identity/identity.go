@@ -33,6 +33,13 @@ const (
 
 	// MetaKey is the _meta key whose value is an [Identity].
 	MetaKey = MetaPrefix + "identity"
+
+	// UpdateKey is the _meta key of notifications/resources/updated whose value is the
+	// [Identity.User] that the update is for. Where all users share one process ("per
+	// shared") an update reaches nobody else, and one without the key nobody. A server
+	// that writes it says so by a member of this name in the experimental capabilities
+	// of its answer to initialize. The gateway removes it on the way.
+	UpdateKey = MetaPrefix + "user"
 )
 
 // Environment variables that a process serving one user only has, beside the

@@ -42,16 +42,19 @@ func TestConformance(t *testing.T) {
 	for name, tc := range map[string]struct {
 		revision  string
 		command   []string
+		per       string
 		scenarios int // at least
 		failing   []string
 	}{
-		"2025-11-25":                         {"2025-11-25", []string{server}, 33, nil},
-		"2026-07-28":                         {"2026-07-28", []string{server}, 49, notOffered},
-		"2025-11-25 of a legacy server":      {"2025-11-25", []string{legacyOnly, server}, 33, nil},
-		"2026-07-28 clients of a legacy one": {"2026-07-28", []string{legacyOnly, server}, 49, slices.Concat(notOffered, lostInTranslation)},
+		"2025-11-25":                         {"2025-11-25", []string{server}, "session", 33, nil},
+		"2025-11-25, per user":               {"2025-11-25", []string{server}, "user", 33, nil},
+		"2026-07-28":                         {"2026-07-28", []string{server}, "session", 49, notOffered},
+		"2026-07-28, per user":               {"2026-07-28", []string{server}, "user", 49, notOffered},
+		"2025-11-25 of a legacy server":      {"2025-11-25", []string{legacyOnly, server}, "session", 33, nil},
+		"2026-07-28 clients of a legacy one": {"2026-07-28", []string{legacyOnly, server}, "session", 49, slices.Concat(notOffered, lostInTranslation)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := start(t, site{plain: true, command: tc.command, mcp: []string{"limits {", "	sessions 1000", "}"}})
+			g := start(t, site{plain: true, command: tc.command, stdio: []string{"per " + tc.per}, mcp: []string{"limits {", "	sessions 1000", "}"}})
 			results := g.conform(t, suite, tc.revision)
 			if len(results) < tc.scenarios {
 				t.Errorf("%d scenarios were run, at least %d make the revision", len(results), tc.scenarios)

@@ -23,11 +23,19 @@ func perUser(data string) site {
 
 func TestUsersNeverSeeEachOthersSnapshots(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func(string) site{"trusted-meta": snapshots, "placeholder": perUser} {
+	for name, tc := range map[string]struct {
+		site func(string) site
+		per  string
+	}{
+		"trusted-meta": {snapshots, "session"}, "trusted-meta, per user": {snapshots, "user"}, "trusted-meta, per shared": {snapshots, "shared"},
+		"placeholder": {perUser, "session"}, "placeholder, per user": {perUser, "user"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			data := t.TempDir()
-			g := start(t, make(data))
+			s := tc.site(data)
+			s.stdio = append(s.stdio, "per "+tc.per)
+			g := start(t, s)
 			workers := map[string][]*mcp.ClientSession{}
 			for _, user := range []string{"alice", "bob"} {
 				for _, version := range eras {
@@ -86,24 +94,64 @@ func saveAndLoad(t *testing.T, workers map[string][]*mcp.ClientSession, rounds i
 // Ids, progress tokens and names of many sessions are equal; the answers are not.
 func TestEqualIDsOfManySessionsAreNotMixed(t *testing.T) {
 	t.Parallel()
-	g := start(t, standin())
 	calls := 150
 	if testing.Short() {
 		calls = 30
 	}
-	var all sync.WaitGroup
-	for _, user := range []string{"alice", "bob", "carol"} {
-		token := g.token(t, user)
-		for i, p := range []*peer{g.legacy(t, token), g.legacy(t, token), g.modern(t, token), g.modern(t, token)} {
-			all.Go(func() {
-				for id := range calls {
-					want := fmt.Sprintf("%s %d %d", user, i, id)
-					if got, err := p.tryCall(id%4, "echo", object{"text": want}); err != nil || got != want {
-						t.Errorf("got %q, want %q, %v", got, want, err)
+	for _, per := range []string{"session", "user", "shared"} {
+		t.Run(per, func(t *testing.T) {
+			t.Parallel()
+			s := standin()
+			s.stdio = []string{"per " + per}
+			g := start(t, s)
+			var all sync.WaitGroup
+			for _, user := range []string{"alice", "bob", "carol"} {
+				token := g.token(t, user)
+				for i, p := range []*peer{g.legacy(t, token), g.legacy(t, token), g.modern(t, token), g.modern(t, token)} {
+					all.Go(func() {
+						for id := range calls {
+							want := fmt.Sprintf("%s %d %d", user, i, id)
+							if got, err := p.tryCall(id%4, "echo", object{"text": want}); err != nil || got != want {
+								t.Errorf("got %q, want %q, %v", got, want, err)
+							}
+						}
+					})
+				}
+			}
+			all.Wait()
+		})
+	}
+}
+
+// The processes are as many as per says, and none knows of a user whom it does not serve
+// alone.
+func TestUsersShareProcessesAsPerSays(t *testing.T) {
+	t.Parallel()
+	for per, want := range map[string]struct{ legacy, modern int }{"session": {4, 2}, "user": {2, 2}, "shared": {1, 1}} {
+		t.Run(per, func(t *testing.T) {
+			t.Parallel()
+			s := standin()
+			s.stdio = []string{"per " + per}
+			g := start(t, s)
+			legacy, modern := map[string]bool{}, map[string]bool{}
+			for _, user := range []string{"alice", "bob"} {
+				token, known := g.token(t, user), user
+				if per == "shared" {
+					known = ""
+				}
+				for range 2 {
+					l, m := g.legacy(t, token), g.modern(t, token)
+					legacy[l.call("1", "pid", nil)], modern[m.call("1", "pid", nil)] = true, true
+					for _, p := range []*peer{l, m} {
+						if subject := p.call("2", "env", object{"name": identity.EnvSubject}); subject != known {
+							t.Errorf("a process of %s is told %q", user, subject)
+						}
 					}
 				}
-			})
-		}
+			}
+			if len(legacy) != want.legacy || len(modern) != want.modern {
+				t.Errorf("%d processes for legacy clients and %d for modern ones, want %d and %d", len(legacy), len(modern), want.legacy, want.modern)
+			}
+		})
 	}
-	all.Wait()
 }

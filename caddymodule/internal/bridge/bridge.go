@@ -1,9 +1,10 @@
 // Package bridge carries admitted calls between Streamable HTTP and stdio servers.
 //
 // A legacy client (MCP 2025-11-25 and before) gets a session, and the session a
-// child process of its own: nearly a pipe. A modern client (2026-07-28) has no
-// session; its calls go to a process that its user's key names, which is started for
-// the first of them, whatever era the server is of.
+// child process of its own, nearly a pipe, or shares one with the other sessions of its
+// user or of all users, as [Per] says. A modern client (2026-07-28) has no session; its
+// calls go to a process that its user's key names, or to the one that all share, which is
+// started for the first of them, whatever era the server is of.
 //
 //	POST ─▶ exchange ─▶ session or pool entry ─▶ backend.Conn ─▶ child
 //	     ◀─ stream   ◀──────────── events ◀──────
@@ -50,6 +51,17 @@ const (
 	silence   = 5 * time.Second  // before an answer becomes an event stream
 	keepalive = 15 * time.Second // between comments on an event stream
 	writeTime = 30 * time.Second // for one write to a client
+)
+
+// Per says who shares a process.
+type Per int
+
+// The values of [Per]. Modern clients have no session: what is PerSession for others is
+// PerUser for them.
+const (
+	PerSession Per = iota // each legacy session has its own
+	PerUser               // all sessions and calls of one principal share
+	PerShared             // all principals share: for servers that keep them apart by identity
 )
 
 // Launch is how to start a process for a principal.
@@ -109,9 +121,11 @@ func orDefault[T int | time.Duration](v, fallback T) T {
 
 // Bridge carries calls to processes that it owns. See the package documentation.
 type Bridge struct {
+	per        Per
 	settings   atomic.Pointer[Settings]
 	concurrent limit.Gauge // calls, by user
-	perUser    limit.Gauge // sessions, by user
+	perUser    limit.Gauge // processes, by user
+	seats      limit.Gauge // sessions that share a process, by user
 
 	stopping chan struct{} // closed when the gateway goes down
 	stopOnce sync.Once
@@ -135,12 +149,13 @@ type Bridge struct {
 }
 
 // New makes a bridge. Nothing is started before the first call.
-func New() *Bridge {
+func New(per Per) *Bridge {
 	sealer, err := seal.New()
 	if err != nil {
 		panic("bridge: " + err.Error()) // the system has no random numbers
 	}
 	b := &Bridge{
+		per:      per,
 		stopping: make(chan struct{}),
 		sealer:   sealer,
 		sessions: map[string]*session{},

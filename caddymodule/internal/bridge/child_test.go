@@ -17,6 +17,8 @@ const (
 	childVar      = "SNAPGATE_TEST_BRIDGE_CHILD"
 	initializeVar = "TEST_INITIALIZE" // ok (default), error, die, silent
 	discoverVar   = "TEST_DISCOVER"   // modern (default), legacy, die, silent
+
+	capabilitiesVar = "TEST_CAPABILITIES" // default: the constant capabilities
 )
 
 func TestMain(m *testing.M) {
@@ -182,7 +184,11 @@ func (s *server) initialize(id json.RawMessage) {
 		os.Exit(4)
 	case "silent":
 	default:
-		s.result(id, `{"protocolVersion":"2025-11-25","capabilities":`+capabilities+`,"serverInfo":{"name":"child","version":"1"}}`)
+		declared := os.Getenv(capabilitiesVar)
+		if declared == "" {
+			declared = capabilities
+		}
+		s.result(id, `{"protocolVersion":"2025-11-25","capabilities":`+declared+`,"serverInfo":{"name":"child","version":"1"}}`)
 	}
 }
 

@@ -16,9 +16,10 @@ import (
 
 // Why an exchange ended without an answer of the server.
 var (
-	errTimeout  = errors.New("the call took longer than the gateway allows")
-	errStopping = errors.New("the gateway is shutting down")
-	errCanceled = errors.New("the client cancelled the call")
+	errTimeout     = errors.New("the call took longer than the gateway allows")
+	errStopping    = errors.New("the gateway is shutting down")
+	errCanceled    = errors.New("the client cancelled the call")
+	errSessionOver = errors.New("the session has ended")
 )
 
 // exchange carries the answer of one POST: as JSON if the answer is the first thing
@@ -273,7 +274,7 @@ func outcome(call *admission.Call, e event, err error) (string, int) {
 		return audit.OK, 0
 	case errors.Is(err, errTimeout):
 		return audit.TimedOut, protocol.CodeInternal
-	case errors.Is(err, errCanceled), errors.Is(err, errStopping):
+	case errors.Is(err, errCanceled), errors.Is(err, errSessionOver), errors.Is(err, errStopping):
 		return audit.Cancelled, 0
 	case errors.Is(err, backend.ErrClosed):
 		return audit.Died, protocol.CodeInternal

@@ -42,7 +42,12 @@ type gateway struct {
 // open starts a gateway; env is for its children, change for its settings.
 func open(t testing.TB, change func(*Settings), env ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, bridge: New(), log: newJournal()}
+	return openPer(t, PerSession, change, env...)
+}
+
+func openPer(t testing.TB, per Per, change func(*Settings), env ...string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, bridge: New(per), log: newJournal()}
 	settings := Settings{
 		Launch: func(p *oauth.Principal) (Launch, error) {
 			return Launch{Digest: "d", Process: process.Config{
@@ -362,12 +367,21 @@ func (j *journal) await(t testing.TB, what string, fits func(map[string]string) 
 	}
 }
 
-// read waits until a child has read a line with the text. It needs [trace].
-func (j *journal) read(t testing.TB, text string) string {
+// read waits until a child has read a line with all the texts. It needs [trace].
+func (j *journal) read(t testing.TB, texts ...string) string {
 	t.Helper()
-	return j.await(t, "the child reads "+text, func(r map[string]string) bool {
-		return strings.HasPrefix(r["line"], "read ") && strings.Contains(r["line"], text)
+	return j.await(t, "the child reads "+strings.Join(texts, " and "), func(r map[string]string) bool {
+		return strings.HasPrefix(r["line"], "read ") && hasAll(r["line"], texts)
 	})["line"]
+}
+
+func hasAll(s string, texts []string) bool {
+	for _, text := range texts {
+		if !strings.Contains(s, text) {
+			return false
+		}
+	}
+	return true
 }
 
 // outcome waits for the audit record of a method or tool.
@@ -383,7 +397,11 @@ const trace = "TEST_TRACE=1"
 
 type principal = oauth.Principal
 
-var aliceKey = identity.UserKey("https://issuer.example", "alice")
+var aliceKey = userKey("alice")
+
+func userKey(name string) string { return identity.UserKey("https://issuer.example", name) }
+
+func (g *gateway) ownerKey(name string) string { return owner{"https://issuer.example", name}.key() }
 
 // answer returns the members of the result.
 func (r *reader) answer() map[string]json.RawMessage {
@@ -420,13 +438,13 @@ func (g *gateway) find(header []string) *session {
 	return g.bridge.sessions[header[3]]
 }
 
-// count is how many lines with a text the children have read.
-func (j *journal) count(text string) int {
+// count is how many lines with all the texts the children have read.
+func (j *journal) count(texts ...string) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := 0
 	for _, r := range j.records {
-		if strings.Contains(r["line"], text) {
+		if hasAll(r["line"], texts) {
 			n++
 		}
 	}

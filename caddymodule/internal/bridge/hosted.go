@@ -23,7 +23,10 @@ const queuePatience = time.Second
 // of legacy servers do not say which call they belong to.
 func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Settings, launch string) (*pooled, *answer.Refusal) {
 	capabilities := translate.ReadCapabilities(call.Message.Meta.Get(message.MetaClientCapabilities))
-	key := kind{ownerOf(call.Principal), launch, protocol.Legacy.String() + " " + capabilities.Key()}
+	if b.per == PerShared {
+		capabilities = translate.Capabilities{} // of nobody could it be told whom it asks
+	}
+	key := kind{b.processOwner(call.Principal), launch, protocol.Legacy.String() + " " + capabilities.Key()}
 	alone := capabilities.Any() && translate.MayAsk(call.Message.Method)
 	queued := time.Now().Add(settings.QueueTimeout)
 	for began := time.Now(); ; {
@@ -34,10 +37,10 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 		}
 		p := b.pick(key, alone)
 		freed := b.freed
-		room := b.processes < settings.MaxProcesses && b.perUser.InUse(key.owner.key()) < settings.MaxSessions
+		room := b.processes < settings.MaxProcesses && (b.per == PerShared || b.perUser.InUse(key.owner.key()) < settings.MaxSessions)
 		if p == nil && room && (len(b.pool[key]) == 0 || time.Since(began) >= queuePatience || b.allParked(key)) {
 			p = b.newPooled(key)
-			p.capabilities, p.taken = capabilities, alone
+			p.version, p.capabilities, p.taken = protocol.Version20251125, capabilities, alone
 			go p.start(call, settings, true)
 		}
 		b.mu.Unlock()
@@ -110,14 +113,17 @@ func (p *pooled) free() {
 func (p *pooled) handshake(settings *Settings) {
 	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
 	defer cancel()
-	answered, err := p.conn.Ask(ctx, p.capabilities.Initialize("snapgate", backend.Version))
+	answered, err := p.conn.Ask(ctx, p.capabilities.Initialize(p.version, "snapgate", backend.Version))
 	var server *translate.Server
 	if err == nil {
 		server, err = translate.ReadServer(answered)
 	}
 	if err == nil {
+		if p.bridge.per == PerShared && !server.Stamps() {
+			server.WithholdSubscribe()
+		}
 		p.mu.Lock()
-		p.server = server
+		p.server, p.greeting = server, answered
 		p.mu.Unlock()
 		err = p.conn.Say(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":%q}`, message.MethodInitialized))
 	}
@@ -188,7 +194,7 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 		defer giveBack()
 		p.enter(s, m)
 		defer p.leave(s)
-		sent, err := p.conn.Call(m, settings.stamp(call.Principal), p.sink(s, m))
+		sent, err := p.conn.Call(m, settings.stamp(call.Principal), p.sink(s, m, user(call.Principal)))
 		if err != nil {
 			return unavailable(err)
 		}

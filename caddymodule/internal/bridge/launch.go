@@ -51,11 +51,11 @@ func (b *Bridge) reserve(whose owner, settings *Settings) *answer.Refusal {
 	if b.closed {
 		return closing()
 	}
-	if !b.perUser.Acquire(whose.key(), settings.MaxSessions) {
-		return answer.New(http.StatusTooManyRequests, protocol.CodeInternal, "Too many sessions are open or ending: at most %d at once", settings.MaxSessions).RetryAfter(time.Minute)
+	if b.per != PerShared && !b.perUser.Acquire(whose.key(), settings.MaxSessions) {
+		return tooManySessions(settings)
 	}
 	if b.processes >= settings.MaxProcesses {
-		b.perUser.Release(whose.key())
+		b.uncount(whose)
 		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "All server processes are in use").RetryAfter(10 * time.Second)
 	}
 	b.processes++
@@ -68,8 +68,27 @@ func (b *Bridge) exited(whose owner) {
 	b.mu.Lock()
 	b.processes--
 	b.mu.Unlock()
-	b.perUser.Release(whose.key())
+	b.uncount(whose)
 	b.running.Done()
+}
+
+// uncount takes a process from its user's count. One that all share is nobody's.
+func (b *Bridge) uncount(whose owner) {
+	if b.per != PerShared {
+		b.perUser.Release(whose.key())
+	}
+}
+
+func tooManySessions(settings *Settings) *answer.Refusal {
+	return answer.New(http.StatusTooManyRequests, protocol.CodeInternal, "Too many sessions are open or ending: at most %d at once", settings.MaxSessions).RetryAfter(time.Minute)
+}
+
+// processOwner is whom a process that serves the principal belongs to.
+func (b *Bridge) processOwner(p *oauth.Principal) owner {
+	if b.per == PerShared {
+		return owner{}
+	}
+	return ownerOf(p)
 }
 
 // stamp is what the gateway adds to the _meta of a message of the principal.

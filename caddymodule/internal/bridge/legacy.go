@@ -23,7 +23,7 @@ func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admis
 	case m.Kind == message.Request:
 		refusal = b.legacyCall(w, r, call, settings)
 	default:
-		refusal = b.legacyMessage(w, call, settings)
+		refusal = b.legacyMessage(w, r, call, settings)
 	}
 	if refusal != nil {
 		RecordRefusal(settings.Audit, call, refusal)
@@ -43,7 +43,7 @@ func (b *Bridge) delete(w http.ResponseWriter, call *admission.Call, settings *S
 }
 
 // legacyMessage carries a notification, or the response to a request of the server.
-func (b *Bridge) legacyMessage(w http.ResponseWriter, call *admission.Call, settings *Settings) *answer.Refusal {
+func (b *Bridge) legacyMessage(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
 	s, refusal := b.find(call.SessionID, call.Principal, settings)
 	if refusal != nil {
 		return refusal
@@ -52,13 +52,23 @@ func (b *Bridge) legacyMessage(w http.ResponseWriter, call *admission.Call, sett
 	switch m := call.Message; {
 	case m.Method == message.MethodCancelled:
 		s.cancel(m)
-	case m.Kind == message.Response && !s.answered(m):
-		settings.Logger.Debug("a client answered a request that is not open in its session")
+	case m.Kind == message.Response:
+		from := s.answered(m)
+		if from == nil {
+			settings.Logger.Debug("a client answered a request that is not open in its session")
+			break
+		}
+		err = from.Send(m, nil)
+	case s.share != nil:
+		refusal = s.sharedNotification(r, call, settings)
 	default:
 		err = s.conn.Send(m, settings.stamp(call.Principal))
 	}
 	if err != nil {
-		return refusalOf(err)
+		return s.refusalOf(err)
+	}
+	if refusal != nil {
+		return refusal
 	}
 	s.touch()
 	w.WriteHeader(http.StatusAccepted)
@@ -72,6 +82,9 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 	}
 	defer release()
 	if call.Message.Method == message.MethodInitialize && call.SessionID == "" {
+		if b.per != PerSession {
+			return b.initializeShared(w, r, call, settings)
+		}
 		return b.initialize(w, r, call, settings)
 	}
 	s, refusal := b.find(call.SessionID, call.Principal, settings)
@@ -82,8 +95,22 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "The session is initialized already")
 	}
 	x := &exchange{outlive: true, prime: call.Version >= protocol.Version20251125}
-	return s.exchange(w, r, call, settings, x, settings.CallTimeout)
+	if s.share != nil {
+		return s.sharedCall(w, r, call, settings, x)
+	}
+	return s.exchange(w, r, call, settings, x, settings.CallTimeout, s.sender(s.conn, call, settings))
 }
+
+// sender sends a call to a child.
+func (s *session) sender(conn *backend.Conn, call *admission.Call, settings *Settings) sender {
+	return func(in *inCall) (*backend.Call, error) {
+		return s.send(conn, call.Message, settings.stamp(call.Principal), in)
+	}
+}
+
+// sender begins what will answer a call on its stream; the call is nil if the gateway
+// has answered.
+type sender func(in *inCall) (*backend.Call, error)
 
 // admit counts a call against its user's limit.
 func (b *Bridge) admit(call *admission.Call, settings *Settings) (release func(), _ *answer.Refusal) {
@@ -95,21 +122,21 @@ func (b *Bridge) admit(call *admission.Call, settings *Settings) (release func()
 }
 
 // exchange carries one call of the session. With a refusal nothing was written.
-func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, timeout time.Duration) *answer.Refusal {
+func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, timeout time.Duration, send sender) *answer.Refusal {
 	m := call.Message
 	in, refusal := s.begin(m)
 	if refusal != nil {
 		return refusal
 	}
 	x.writer = in.stream.attach(1)
-	sent, err := s.send(m, settings.stamp(call.Principal), in)
+	sent, err := send(in)
 	if err != nil {
 		s.finish(m, in, false)
-		return refusalOf(err)
+		return s.refusalOf(err)
 	}
 	x.bridge, x.call, x.stream = s.bridge, call, in.stream
 	last, err := x.run(w, r, time.Now().Add(timeout))
-	if err != nil {
+	if err != nil && sent != nil {
 		sent.Cancel(nil, err.Error())
 	}
 	s.finish(m, in, x.began || x.gone)
@@ -132,7 +159,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admiss
 		}
 		return http.StatusOK
 	}}
-	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout)
+	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, s.sender(s.conn, call, settings))
 	if refusal != nil {
 		s.end("the server takes no messages")
 		return answer.New(http.StatusBadGateway, protocol.CodeInternal, "The server behind the gateway failed to start")
@@ -141,11 +168,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admiss
 }
 
 func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session, *answer.Refusal) {
-	s := &session{
-		bridge: b, id: newSessionID(), owner: ownerOf(call.Principal), over: make(chan struct{}),
-		calls: map[string]*inCall{}, asked: map[string]bool{}, lastUsed: time.Now(),
-	}
-	s.standalone = &stream{id: standaloneID, lost: s.lost}
+	s := b.makeSession(call)
 	refusal := b.launch(call, settings, func(launch Launch) (*backend.Conn, *answer.Refusal) {
 		s.digest = launch.Digest
 		s.conn = backend.New(backend.Config{
@@ -166,6 +189,15 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 		return nil, refusal
 	}
 	return s, nil
+}
+
+func (b *Bridge) makeSession(call *admission.Call) *session {
+	s := &session{
+		bridge: b, id: newSessionID(), owner: ownerOf(call.Principal), over: make(chan struct{}),
+		calls: map[string]*inCall{}, asked: map[string]asking{}, lastUsed: time.Now(),
+	}
+	s.standalone = &stream{id: standaloneID, lost: s.lost}
+	return s
 }
 
 // discard forgets a session whose child was not started.
@@ -192,6 +224,14 @@ func (s *session) touch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastUsed = time.Now()
+}
+
+// refusalOf is the answer when a message of the session could not be handed to the child.
+func (s *session) refusalOf(err error) *answer.Refusal {
+	if s.share != nil {
+		return unavailable(err)
+	}
+	return refusalOf(err)
 }
 
 // refusalOf is the answer when a message could not be handed to the child.

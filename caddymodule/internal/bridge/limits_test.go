@@ -188,7 +188,7 @@ func TestARequestOfTheServerThatNobodyReadsIsAnswered(t *testing.T) {
 
 func TestSilenceBecomesAnEventStreamWithComments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := New()
+		b := New(PerSession)
 		w := httptest.NewRecorder()
 		s := &stream{id: "c1", request: []byte(`1`)}
 		x := &exchange{
@@ -210,7 +210,7 @@ func TestAnAnswerJustBeforeTheSilenceIsOverIsJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := httptest.NewRecorder()
 		s := &stream{id: "c1", request: []byte(`1`)}
-		x := &exchange{bridge: New(), call: &admission.Call{Message: parsed(t, tool(`1`, "x", ``))}, stream: s}
+		x := &exchange{bridge: New(PerSession), call: &admission.Call{Message: parsed(t, tool(`1`, "x", ``))}, stream: s}
 		time.AfterFunc(silence-time.Millisecond, func() { s.push(reply(t, `1`)) })
 		if _, err := x.run(w, httptest.NewRequest(http.MethodPost, "/", nil), time.Now().Add(time.Minute)); err != nil {
 			t.Error(err)

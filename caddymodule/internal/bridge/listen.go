@@ -18,6 +18,15 @@ type listener struct {
 	id     []byte
 	wants  translate.Subscriptions
 	stream *stream
+	owner  owner
+	user   string
+	stamp  []message.MetaValue // of the user, for what is asked of the server in their name
+}
+
+// subscription is what a server was asked to report, and in whose name.
+type subscription struct {
+	owner owner
+	uri   string
 }
 
 // subscribeTime bounds how long the server may take to subscribe to one resource.
@@ -31,7 +40,10 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params.notifications is not what subscriptions/listen asks for")
 	}
 	id := call.Message.ID
-	l := &listener{id: id, wants: wants, stream: &stream{request: id}}
+	l := &listener{
+		id: id, wants: wants, stream: &stream{request: id},
+		owner: ownerOf(call.Principal), user: user(call.Principal), stamp: settings.stamp(call.Principal),
+	}
 	l.wants.URIs = nil
 	defer p.unsubscribe(l)
 	if err := p.subscribe(r.Context(), l, wants.URIs); err != nil {
@@ -64,8 +76,8 @@ func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) erro
 	p.subscribing.Lock()
 	defer p.subscribing.Unlock()
 	for _, uri := range uris {
-		if p.subscribed[uri] == 0 {
-			answered, err := p.conn.Ask(ctx, translate.Subscribe(uri, true))
+		if p.subscribed[subscription{l.owner, uri}] == 0 {
+			answered, err := p.conn.Ask(ctx, translate.Subscribe(uri, true), l.stamp...)
 			if err != nil {
 				return err
 			}
@@ -73,7 +85,7 @@ func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) erro
 				continue
 			}
 		}
-		p.subscribed[uri]++
+		p.subscribed[subscription{l.owner, uri}]++
 		l.wants.URIs = append(l.wants.URIs, uri)
 	}
 	return nil
@@ -83,12 +95,13 @@ func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) erro
 func (p *pooled) unsubscribe(l *listener) {
 	for _, uri := range l.wants.URIs {
 		p.subscribing.Lock()
-		if p.subscribed[uri]--; p.subscribed[uri] == 0 {
-			delete(p.subscribed, uri)
+		of := subscription{l.owner, uri}
+		if p.subscribed[of]--; p.subscribed[of] == 0 {
+			delete(p.subscribed, of)
 			ctx, cancel := context.WithTimeout(context.Background(), subscribeTime)
 			// If the server can't be asked it is ending; if it refuses, updates that
 			// come are for nobody.
-			_, _ = p.conn.Ask(ctx, translate.Subscribe(uri, false))
+			_, _ = p.conn.Ask(ctx, translate.Subscribe(uri, false), l.stamp...)
 			cancel()
 		}
 		p.subscribing.Unlock()
@@ -100,7 +113,7 @@ func (p *pooled) announce(m *message.Message) {
 	p.mu.Lock()
 	var to []*listener
 	for l := range p.listeners {
-		if l.wants.Wants(m) {
+		if l.wants.Wants(m) && (p.bridge.per != PerShared || m.Method != translate.ResourceUpdated || stampedFor(m, l.user)) {
 			to = append(to, l)
 		}
 	}

@@ -62,7 +62,7 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 		return refusal
 	}
 	defer release()
-	if state, ok := call.Message.Params.String("requestState"); ok && b.servesLegacy() {
+	if state, ok := call.Message.Params.String("requestState"); ok && b.isOurs(state) {
 		relay, s, refusal := b.resume(call, state)
 		if refusal != nil {
 			return refusal
@@ -84,7 +84,7 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 	x := &exchange{stream: &stream{request: call.Message.ID}}
 	p.enter(x.stream, call.Message)
 	defer p.leave(x.stream)
-	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), p.sink(x.stream, call.Message))
+	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), p.sink(x.stream, call.Message, user(call.Principal)))
 	if err != nil {
 		return unavailable(err)
 	}
@@ -160,7 +160,7 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 	if err != nil {
 		return nil, failedToStart(settings, err)
 	}
-	key := kind{ownerOf(call.Principal), launch.Digest, protocol.Modern.String()}
+	key := kind{b.processOwner(call.Principal), launch.Digest, protocol.Modern.String()}
 	for {
 		b.mu.Lock()
 		p := b.pick(key, false)
@@ -188,7 +188,13 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 	}
 }
 
-func (b *Bridge) servesLegacy() bool {
+// isOurs says whether a requestState is for the gateway: it made it, or the server is of
+// the era that makes none.
+func (b *Bridge) isOurs(state string) bool {
+	var opened parkedState
+	if b.sealer.Open(parkedPurpose, state, &opened) == nil {
+		return true
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.legacyServer
@@ -218,7 +224,10 @@ func (p *pooled) start(call *admission.Call, settings *Settings, legacy bool) {
 			Unclaimed: p.fromServer, Closed: p.closed,
 		}
 		if legacy {
-			cfg.Era, cfg.Request, cfg.Result = protocol.Legacy, p.translateRequest, p.translateResult
+			cfg.Era = protocol.Legacy
+		}
+		if legacy && p.tenants == nil {
+			cfg.Request, cfg.Result = p.translateRequest, p.translateResult
 		}
 		p.conn = backend.New(cfg)
 		return p.conn, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/paramheader"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+	"github.com/snapgate/snapgate/identity"
 )
 
 // pooled is a process that serves modern calls of one principal, on whatever connection
@@ -28,7 +29,11 @@ type pooled struct {
 	legacy  bool            // it was probed and speaks legacy versions only
 	// server is set for a legacy server that was taken through initialize.
 	server       *translate.Server
+	version      string                 // asked of it
 	capabilities translate.Capabilities // told to it
+	greeting     *message.Message       // its answer to initialize
+	// tenants are the legacy sessions that share it; nil if it serves modern clients.
+	tenants *tenants
 
 	headers *sharedTable
 
@@ -46,7 +51,7 @@ type pooled struct {
 	idle      *time.Timer
 
 	subscribing sync.Mutex // held while the server is asked
-	subscribed  map[string]int
+	subscribed  map[subscription]int
 }
 
 const levelUnset = 100
@@ -77,7 +82,7 @@ func (b *Bridge) newPooled(k kind) *pooled {
 	table.processes++
 	p := &pooled{
 		bridge: b, kind: k, headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
-		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, subscribed: map[string]int{},
+		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, subscribed: map[subscription]int{},
 	}
 	b.pool[k] = append(b.pool[k], p)
 	return p
@@ -138,10 +143,37 @@ func (l lesson) Deliver(e backend.Event) {
 	l.stream.Deliver(e)
 }
 
+// ownUpdates is the stream of a listen at a process that all users share: of updates it
+// gets those that are stamped for its user.
+type ownUpdates struct {
+	*stream
+	user string
+}
+
+func (o ownUpdates) Deliver(e backend.Event) {
+	if !e.Last && e.Message != nil && e.Message.Method == translate.ResourceUpdated && !stampedFor(e.Message, o.user) {
+		return
+	}
+	o.stream.Deliver(e)
+}
+
+// stampedFor says whether the server has written that a notification is for the user.
+func stampedFor(m *message.Message, user string) bool {
+	stamp, ok := m.Meta.String(identity.UpdateKey)
+	return ok && user != "" && stamp == user
+}
+
+func emptyResult(id []byte) []byte {
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`, id)
+}
+
 // sink is where the answer to a call goes.
-func (p *pooled) sink(s *stream, m *message.Message) backend.Sink {
-	if m.Method == message.MethodToolsList {
+func (p *pooled) sink(s *stream, m *message.Message, user string) backend.Sink {
+	switch {
+	case m.Method == message.MethodToolsList:
 		return lesson{s, p.headers}
+	case m.Method == message.MethodListen && p.bridge.per == PerShared:
+		return ownUpdates{s, user}
 	}
 	return s
 }
@@ -199,7 +231,7 @@ func (p *pooled) reap() {
 	timeout := p.bridge.settings.Load().IdleTimeout
 	p.mu.Lock()
 	left := timeout - time.Since(p.lastUsed)
-	if p.users > 0 {
+	if p.users > 0 || p.tenants != nil && p.tenants.subscribed() {
 		left = timeout
 	}
 	due := left <= 0 && !p.ended
@@ -218,12 +250,19 @@ func (p *pooled) reap() {
 func (p *pooled) closed(err error) {
 	p.bridge.settings.Load().Logger.Debug("a server has ended", "error", err)
 	p.end("the server has ended")
+	if p.tenants != nil {
+		p.tenants.bereave()
+	}
 	p.bridge.exited(p.kind.owner)
 }
 
 // fromServer takes what belongs to no call. What the server logs goes to the call that
 // asked for logs, if there is but one it can be from.
 func (p *pooled) fromServer(m *message.Message, frame []byte) {
+	if p.tenants != nil {
+		p.tenants.fromServer(m, frame)
+		return
+	}
 	if m.Kind == message.Request {
 		p.request(m)
 		return
@@ -249,8 +288,8 @@ func (p *pooled) onlyLogger(m *message.Message) backend.Sink {
 	level, _ := m.Params.String("level")
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.calls) != 1 {
-		return nil
+	if len(p.calls) != 1 || p.bridge.per == PerShared {
+		return nil // it may be from another user's call that has just ended
 	}
 	for s, call := range p.calls {
 		asked, ok := call.Meta.String(message.MetaLogLevel)
@@ -264,14 +303,19 @@ func (p *pooled) onlyLogger(m *message.Message) backend.Sink {
 // request answers a request of the server, or puts it to the client of the call that has
 // the process alone. A modern server writes none.
 func (p *pooled) request(m *message.Message) {
-	frame := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`, m.ID)
+	p.mu.Lock()
+	current := p.current
+	p.mu.Unlock()
+	if m.Method != message.MethodPing && current != nil && p.capabilities.Allows(m) && current.ask(m) {
+		return
+	}
+	p.answer(m)
+}
+
+// answer answers a request of the server that no client is asked.
+func (p *pooled) answer(m *message.Message) {
+	frame := emptyResult(m.ID)
 	if m.Method != message.MethodPing {
-		p.mu.Lock()
-		current := p.current
-		p.mu.Unlock()
-		if current != nil && p.capabilities.Allows(m) && current.ask(m) {
-			return
-		}
 		frame = answer.New(http.StatusOK, protocol.CodeMethodNotFound, "No client can be asked this now").Frame(m.ID)
 	}
 	_ = p.conn.Say(frame) // if it can't be told, it is ending

@@ -15,9 +15,9 @@ import (
 
 // lone is a session without a child.
 func lone() *session {
-	b := New()
+	b := New(PerSession)
 	s := &session{
-		bridge: b, id: "id", over: make(chan struct{}), calls: map[string]*inCall{}, asked: map[string]bool{},
+		bridge: b, id: "id", over: make(chan struct{}), calls: map[string]*inCall{}, asked: map[string]asking{},
 		lastUsed: time.Now(), conn: backend.New(backend.Config{}), idle: time.AfterFunc(time.Hour, func() {}),
 	}
 	s.standalone = &stream{id: standaloneID}
@@ -156,7 +156,7 @@ func TestAnIdleSessionIsNotEndedUnderACall(t *testing.T) {
 
 func TestAnIdleProcessIsNotEndedUnderACall(t *testing.T) {
 	for range 5000 {
-		p := New().newPooled(kind{era: "modern"})
+		p := New(PerSession).newPooled(kind{era: "modern"})
 		p.lastUsed, p.idle = time.Now().Add(-24*time.Hour), time.AfterFunc(time.Hour, func() {})
 		var race sync.WaitGroup
 		ready := make(chan struct{})

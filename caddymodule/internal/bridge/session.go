@@ -26,19 +26,20 @@ const maxAsked = 1024
 // standaloneID names the stream that belongs to no call.
 const standaloneID = "s"
 
-// session is a legacy session and the child it owns.
+// session is a legacy session. It owns a child, or shares one.
 type session struct {
 	bridge *Bridge
 	id     string
 	owner  owner
-	digest string // of the launch
-	conn   *backend.Conn
+	digest string        // of the launch
+	conn   *backend.Conn // its own child; nil if it shares one
+	share  *share        // what it has of the one it shares
 	over   chan struct{} // closed at the end
 
 	mu         sync.Mutex
 	ended      bool
 	calls      map[string]*inCall // in flight, by message.IDKey of the client's id
-	asked      map[string]bool    // requests of the server that wait for the client
+	asked      map[string]asking  // of a server to the client, that are open
 	standalone *stream
 	kept       []*stream // streams of calls that a client may come back to, oldest first
 	streams    int       // number of the next one
@@ -51,6 +52,12 @@ type inCall struct {
 	stream    *stream
 	call      *backend.Call
 	cancelled *message.Message // came in that moment
+}
+
+// asking is a request of a server that its client has not answered.
+type asking struct {
+	from *backend.Conn
+	id   []byte
 }
 
 // owner is whom a session belongs to: not the token, which is renewed, but issuer
@@ -110,19 +117,27 @@ func (s *session) clear(reason string) {
 	b.mu.Unlock()
 	close(s.over)
 	s.standalone.end()
+	if s.share != nil {
+		s.vacate(reason)
+		return
+	}
 	s.conn.Close(reason)
 }
 
 func (o owner) key() string { return o.issuer + "\n" + o.subject }
 
 // send carries a call that was entered.
-func (s *session) send(m *message.Message, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
-	call, err := s.conn.Call(m, stamp, in.stream)
+func (s *session) send(conn *backend.Conn, m *message.Message, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
+	call, err := conn.Call(m, stamp, in.stream)
 	s.mu.Lock()
 	in.call = call
-	cancelled := in.cancelled
+	cancelled, ended := in.cancelled, s.ended
 	s.mu.Unlock()
-	if cancelled != nil && err == nil {
+	switch {
+	case err != nil:
+	case ended && s.share != nil:
+		s.withdraw(in, "the session has ended")
+	case cancelled != nil:
 		s.cancel(cancelled)
 	}
 	return call, err
@@ -193,9 +208,12 @@ func (s *session) resume(lastEventID string) (*stream, int64, bool) {
 	return nil, 0, false
 }
 
-// fromServer routes what the child says outside its answers. It runs on the child's
-// reading goroutine.
-func (s *session) fromServer(m *message.Message, frame []byte) {
+// fromServer routes what the session's own child says outside its answers. It runs on
+// the child's reading goroutine.
+func (s *session) fromServer(m *message.Message, frame []byte) { s.deliver(s.conn, m, frame) }
+
+// deliver gives the client what a child says outside its answers.
+func (s *session) deliver(from *backend.Conn, m *message.Message, frame []byte) {
 	s.mu.Lock()
 	switch {
 	case s.ended:
@@ -203,10 +221,10 @@ func (s *session) fromServer(m *message.Message, frame []byte) {
 		return
 	case m.Kind == message.Request && len(s.asked) >= maxAsked:
 		s.mu.Unlock()
-		s.lost(event{msg: m})
+		unheard(from, m)
 		return
 	case m.Kind == message.Request:
-		s.asked[message.IDKey(m.ID)] = true
+		s.asked[message.IDKey(m.ID)] = asking{from, bytes.Clone(m.ID)}
 	case m.Method == message.MethodCancelled:
 		delete(s.asked, message.IDKey(m.Params.Get("requestId")))
 	}
@@ -239,24 +257,26 @@ func (s *session) lost(e event) {
 	if e.msg == nil || e.msg.Kind != message.Request {
 		return
 	}
-	s.mu.Lock()
-	delete(s.asked, message.IDKey(e.msg.ID))
-	s.mu.Unlock()
-	refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client does not read its messages")
-	_ = s.conn.Say(refusal.Frame(e.msg.ID)) // if it can't be told, it is ending
+	if from := s.answered(e.msg); from != nil {
+		unheard(from, e.msg)
+	}
 }
 
-// answered says whether a response of the client is to a request of this session's
-// server, which is then no longer open.
-func (s *session) answered(m *message.Message) bool {
+// unheard answers a request that no client will see.
+func unheard(from *backend.Conn, m *message.Message) {
+	refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client does not read its messages")
+	_ = from.Say(refusal.Frame(m.ID)) // if it can't be told, it is ending
+}
+
+// answered returns the child whose open request has the id of the message, and closes the
+// request; nil if there is none in this session.
+func (s *session) answered(m *message.Message) *backend.Conn {
 	key := message.IDKey(m.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.asked[key] {
-		return false
-	}
+	open := s.asked[key]
 	delete(s.asked, key)
-	return true
+	return open.from
 }
 
 // cancel carries notifications/cancelled of the client for one of its own calls.

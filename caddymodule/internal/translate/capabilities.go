@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
-	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
 // Capabilities are those of a client that let a server ask it something. A legacy server
@@ -79,7 +78,7 @@ const (
 
 // Initialize is the gateway's request to a legacy server, in the name of all clients with
 // these capabilities. They cannot tell it that their roots changed.
-func (c Capabilities) Initialize(client, version string) []byte {
+func (c Capabilities) Initialize(protocolVersion, client, version string) []byte {
 	capabilities := map[string]any{}
 	if c.Roots {
 		capabilities["roots"] = struct{}{}
@@ -102,7 +101,7 @@ func (c Capabilities) Initialize(client, version string) []byte {
 		capabilities["elicitation"] = elicitation
 	}
 	return frame(map[string]any{"jsonrpc": "2.0", "id": 0, "method": message.MethodInitialize, "params": map[string]any{
-		"protocolVersion": protocol.Version20251125,
+		"protocolVersion": protocolVersion,
 		"capabilities":    capabilities,
 		"clientInfo":      map[string]string{"name": client, "version": version},
 	}})

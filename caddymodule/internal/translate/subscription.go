@@ -2,8 +2,10 @@ package translate
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/identity"
 )
 
 // Notifications of a server that are subscribed to.
@@ -54,12 +56,19 @@ func (s Subscriptions) Wants(m *message.Message) bool {
 	case ResourceUpdated:
 		uri, _ := m.Params.String("uri")
 		for _, wanted := range s.URIs {
-			if uri == wanted {
+			if Covers(wanted, uri) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// Covers says whether an update of a resource is one of the resource that was subscribed
+// to: it may be of a part of it (MCP 2025-11-25, notifications/resources/updated).
+func Covers(subscribed, updated string) bool {
+	rest, ok := strings.CutPrefix(updated, subscribed)
+	return ok && (rest == "" || strings.HasSuffix(subscribed, "/") || strings.ContainsAny(rest[:1], "/?#"))
 }
 
 // Acknowledged is the first message on the stream of the listen with the id.
@@ -72,7 +81,7 @@ func (s Subscriptions) Acknowledged(id []byte) []byte {
 
 // Notify is a notification of the server as the listen with the id gets it.
 func Notify(m *message.Message, id []byte) []byte {
-	return m.Edit().DropMeta(message.MetaSubscriptionID).SetMeta(message.MetaValue{Key: message.MetaSubscriptionID, Value: id}).Bytes()
+	return m.Edit().DropMeta(message.MetaSubscriptionID, identity.MetaPrefix).SetMeta(message.MetaValue{Key: message.MetaSubscriptionID, Value: id}).Bytes()
 }
 
 // Subscribe is the gateway's request to begin or to end the updates of a resource.
@@ -91,6 +100,16 @@ func SetLevel(level string) []byte {
 
 // levels are those of RFC 5424, the least severe first.
 var levels = map[string]int{"debug": 0, "info": 1, "notice": 2, "warning": 3, "error": 4, "critical": 5, "alert": 6, "emergency": 7}
+
+// Level is the log level with a severity.
+func Level(severity int) string {
+	for name, n := range levels {
+		if n == severity {
+			return name
+		}
+	}
+	return ""
+}
 
 // Severity orders log levels; unknown ones are below all others.
 func Severity(level string) int {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/identity"
 )
 
 // Server is what a legacy server says of itself in its answer to initialize.
@@ -24,6 +25,7 @@ type Server struct {
 	info         json.RawMessage
 	instructions json.RawMessage
 	capabilities map[string]json.RawMessage
+	withheld     bool // something of the capabilities
 }
 
 // ReadServer reads the answer to initialize. The error says what is missing in it.
@@ -54,6 +56,32 @@ func (s *Server) Has(capability, sub string) bool {
 	}
 	var members map[string]json.RawMessage
 	return json.Unmarshal(raw, &members) == nil && string(members[sub]) == "true"
+}
+
+// Stamps says whether the server writes on each resources/updated whom it is for
+// ([identity.UpdateKey]).
+func (s *Server) Stamps() bool {
+	var experimental map[string]json.RawMessage
+	return json.Unmarshal(s.capabilities["experimental"], &experimental) == nil && experimental[identity.UpdateKey] != nil
+}
+
+// WithholdSubscribe makes the server one that has no resources to subscribe to.
+func (s *Server) WithholdSubscribe() {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(s.capabilities["resources"], &members) != nil || members["subscribe"] == nil {
+		return
+	}
+	delete(members, "subscribe")
+	s.capabilities["resources"], s.withheld = frame(members), true
+}
+
+// Greeting is the server's answer to initialize for the client that asks with the id.
+func (s *Server) Greeting(initialized *message.Message, id []byte) []byte {
+	edit := initialized.Edit().ID(id).DropMeta(identity.MetaPrefix)
+	if s.withheld {
+		edit.ResultMember("capabilities", frame(s.capabilities))
+	}
+	return edit.Bytes()
 }
 
 // Discover is the answer to server/discover.

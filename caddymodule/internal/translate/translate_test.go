@@ -109,7 +109,7 @@ func TestCapabilitiesDecideWhatAServerMayAsk(t *testing.T) {
 		if c.Key() != want || c.Any() != (want != "") {
 			t.Errorf("%s: %q", raw, c.Key())
 		}
-		if !json.Valid(c.Initialize("snapgate", "1")) {
+		if !json.Valid(c.Initialize("2025-11-25", "snapgate", "1")) {
 			t.Errorf("%s: initialize is no JSON", raw)
 		}
 	}
@@ -128,7 +128,7 @@ func TestCapabilitiesDecideWhatAServerMayAsk(t *testing.T) {
 }
 
 func TestInitializeTellsTheReducedCapabilities(t *testing.T) {
-	m := parse(t, string(Capabilities{Roots: true, Sampling: true, SamplingTools: true, ElicitForm: true, ElicitURL: true}.Initialize("snapgate", "1")))
+	m := parse(t, string(Capabilities{Roots: true, Sampling: true, SamplingTools: true, ElicitForm: true, ElicitURL: true}.Initialize("2025-11-25", "snapgate", "1")))
 	if got := string(m.Params.Get("capabilities")); got != `{"elicitation":{"form":{},"url":{}},"roots":{},"sampling":{"tools":{}}}` {
 		t.Errorf("capabilities = %s", got)
 	}

@@ -1,0 +1,203 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+)
+
+// share is what a legacy session has of a process that it shares with others. The session
+// outlives the process: the next call starts another, and takes up there what the client
+// had asked for.
+type share struct {
+	kind         kind
+	version      string
+	capabilities translate.Capabilities
+	user         string
+	principal    []message.MetaValue // the stamp of its last call, for what is asked in its name
+
+	// Under session.mu:
+	tenants *tenants // of the process it was last seen at
+	level   int      // of logs, that the client asked for
+	uris    []string // subscribed to
+}
+
+// rootsChanged is what a client says of its roots, which are those of one session.
+const rootsChanged = "notifications/roots/list_changed"
+
+// initializeShared begins a session at a process that is initialized once for all who
+// share it.
+func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+	launch, err := settings.Launch(call.Principal)
+	if err != nil {
+		return failedToStart(settings, err)
+	}
+	s := b.makeSession(call)
+	s.digest = launch.Digest
+	s.share = b.newShare(call, settings, launch.Digest)
+	if refusal := b.enterShared(s, settings); refusal != nil {
+		return refusal
+	}
+	p, refusal := b.seat(r.Context(), s, call, settings)
+	if refusal != nil {
+		s.end("the server failed to start")
+		return refusal
+	}
+	defer p.stand(s)
+	x := &exchange{sessionID: s.id}
+	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, func(in *inCall) (*backend.Call, error) {
+		in.stream.push(event{frame: p.server.Greeting(p.greeting, call.Message.ID), last: true})
+		return nil, nil
+	})
+	if refusal != nil {
+		s.end("it did not begin")
+	}
+	return refusal
+}
+
+// newShare reads what decides which process serves the session. Versions that nobody
+// speaks are one with the newest, so that a client can't have a process for each.
+func (b *Bridge) newShare(call *admission.Call, settings *Settings, digest string) *share {
+	params := &call.Message.Params
+	version, _ := params.String("protocolVersion")
+	if !slices.Contains(protocol.LegacyVersions, version) {
+		version = protocol.LegacyVersions[0]
+	}
+	capabilities := translate.ReadCapabilities(params.Get("capabilities"))
+	if b.per == PerShared {
+		capabilities = translate.Capabilities{} // of nobody could it be told whom it asks
+	}
+	return &share{
+		kind:    kind{b.processOwner(call.Principal), digest, "sessions " + version + " " + capabilities.Key()},
+		version: version, capabilities: capabilities, user: user(call.Principal), level: levelUnset,
+		principal: settings.stamp(call.Principal),
+	}
+}
+
+// enterShared counts a session and makes it known.
+func (b *Bridge) enterShared(s *session, settings *Settings) *answer.Refusal {
+	if !b.seats.Acquire(s.owner.key(), settings.MaxSessions) {
+		return tooManySessions(settings)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		b.seats.Release(s.owner.key())
+		return closing()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
+	b.sessions[s.id] = s
+	return nil
+}
+
+// seat returns the process that the session shares, started if need be, with the session
+// among those that have a call there, until stand.
+func (b *Bridge) seat(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
+	for {
+		b.mu.Lock()
+		p := b.pick(s.share.kind, false)
+		if p == nil && !b.closed {
+			p = b.newPooled(s.share.kind)
+			p.version, p.capabilities, p.tenants = s.share.version, s.share.capabilities, newTenants(p)
+			go p.start(call, settings, true)
+		}
+		b.mu.Unlock()
+		if p == nil {
+			return nil, closing()
+		}
+		if refusal := p.await(ctx); refusal != nil {
+			return nil, refusal
+		}
+		if !p.use() {
+			continue // it has ended since it was found: the next one is fresh
+		}
+		if !p.tenants.enter(ctx, s) {
+			p.stand(s)
+			return nil, answer.UnknownSession()
+		}
+		return p, nil
+	}
+}
+
+// stand ends what seat began.
+func (p *pooled) stand(s *session) {
+	p.tenants.leave(s)
+	p.release()
+}
+
+// sharedCall carries one call of a session that shares its process.
+func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
+	p, refusal := s.bridge.seat(r.Context(), s, call, settings)
+	if refusal != nil {
+		return refusal
+	}
+	defer p.stand(s)
+	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
+		if frame := p.tenants.answer(r.Context(), s, call.Message, settings.stamp(call.Principal)); frame != nil {
+			in.stream.push(event{frame: frame, last: true})
+			return nil, nil
+		}
+		return s.send(p.conn, call.Message, settings.stamp(call.Principal), in)
+	})
+}
+
+// sharedNotification carries a notification, save those that speak of a session to a
+// server that was told of none.
+func (s *session) sharedNotification(r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+	if m := call.Message.Method; m == message.MethodInitialized || m == rootsChanged {
+		return nil
+	}
+	p, refusal := s.bridge.seat(r.Context(), s, call, settings)
+	if refusal != nil {
+		return refusal
+	}
+	defer p.stand(s)
+	if err := p.conn.Send(call.Message, settings.stamp(call.Principal)); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// withdraw cancels a call of the session whose process goes on.
+func (s *session) withdraw(in *inCall, reason string) {
+	s.mu.Lock()
+	call := in.call
+	s.mu.Unlock()
+	if call != nil && call.Cancel(nil, reason) {
+		in.stream.push(event{last: true, err: fmt.Errorf("%w: %s", errSessionOver, reason)})
+	}
+}
+
+// vacate takes an ended session from the process it shares.
+func (s *session) vacate(reason string) {
+	s.bridge.seats.Release(s.owner.key())
+	s.mu.Lock()
+	var open []*inCall
+	for _, in := range s.calls {
+		open = append(open, in)
+	}
+	asked, at := s.asked, s.share.tenants
+	s.asked = map[string]asking{}
+	s.mu.Unlock()
+	for _, open := range asked {
+		refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client has ended its session")
+		_ = open.from.Say(refusal.Frame(open.id)) // if it can't be told, it is ending
+	}
+	for _, in := range open {
+		s.withdraw(in, reason)
+	}
+	if at != nil {
+		at.remove(s)
+	}
+}

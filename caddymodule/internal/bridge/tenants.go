@@ -1,0 +1,337 @@
+package bridge
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+)
+
+// Requests of a client that are about its session, which the gateway keeps.
+const (
+	methodSetLevel    = "logging/setLevel"
+	methodSubscribe   = "resources/subscribe"
+	methodUnsubscribe = "resources/unsubscribe"
+)
+
+// tenants are the legacy sessions that share a process. What the server says to one of
+// them without naming a call goes to the one that has calls in flight, if there is but
+// one; lists that changed are everyone's.
+type tenants struct {
+	p *pooled
+
+	mu      sync.Mutex
+	members map[*session]int // how many calls each has in flight
+
+	asking     sync.Mutex // held while the server is asked for what follows
+	level      int        // the lowest that any asked for
+	subscribes map[subscription]map[*session]bool
+}
+
+func newTenants(p *pooled) *tenants {
+	return &tenants{p: p, members: map[*session]int{}, level: levelUnset, subscribes: map[subscription]map[*session]bool{}}
+}
+
+// enter counts a call of the session. One that comes from a process that has ended takes
+// its subscriptions and its log level along. It reports whether the session goes on.
+func (t *tenants) enter(ctx context.Context, s *session) bool {
+	t.mu.Lock()
+	t.members[s]++
+	t.mu.Unlock()
+	s.mu.Lock()
+	ended, fresh := s.ended, s.share.tenants != t
+	s.share.tenants = t
+	uris, level, stamp := slices.Clone(s.share.uris), s.share.level, s.share.principal
+	s.mu.Unlock()
+	if ended {
+		t.remove(s)
+		return false
+	}
+	if !fresh {
+		return true
+	}
+	if level != levelUnset {
+		t.lower(ctx, translate.Level(level))
+	}
+	for _, uri := range uris {
+		_ = t.subscribe(ctx, s, uri, stamp) // what is refused now is lost with the old process
+	}
+	return true
+}
+
+// leave ends what enter began.
+func (t *tenants) leave(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n, ok := t.members[s]; ok {
+		t.members[s] = max(0, n-1)
+	}
+}
+
+// remove forgets a session, and ends subscriptions that were only its own.
+func (t *tenants) remove(s *session) {
+	t.mu.Lock()
+	delete(t.members, s)
+	t.mu.Unlock()
+	s.mu.Lock()
+	uris, stamp := s.share.uris, s.share.principal
+	s.share.uris = nil
+	s.mu.Unlock()
+	if len(uris) == 0 {
+		return
+	}
+	go func() { // the server may take its time
+		ctx, cancel := context.WithTimeout(context.Background(), subscribeTime)
+		defer cancel()
+		for _, uri := range uris {
+			t.unsubscribe(ctx, s, uri, stamp)
+		}
+	}()
+}
+
+// bereave is called when the process is gone: its questions are no longer open.
+func (t *tenants) bereave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.members {
+		s.mu.Lock()
+		for key, open := range s.asked {
+			if open.from == t.p.conn {
+				delete(s.asked, key)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// subscribed says whether anyone waits for updates.
+func (t *tenants) subscribed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.subscribes) > 0
+}
+
+// answer is the gateway's answer to a call that is about the session, nil if the call is
+// the server's to answer.
+func (t *tenants) answer(ctx context.Context, s *session, m *message.Message, stamp []message.MetaValue) []byte {
+	s.mu.Lock()
+	s.share.principal = stamp
+	s.mu.Unlock()
+	switch m.Method {
+	case methodSetLevel:
+		level, _ := m.Params.String("level")
+		if translate.Severity(level) < 0 || !t.p.server.Has("logging", "") {
+			return nil // it will say so itself
+		}
+		s.mu.Lock()
+		s.share.level = translate.Severity(level)
+		s.mu.Unlock()
+		t.lower(ctx, level)
+		return emptyResult(m.ID)
+	case methodSubscribe, methodUnsubscribe:
+		if !t.p.server.Has("resources", "subscribe") {
+			return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "There are no subscriptions to resources here").Frame(m.ID)
+		}
+		uri, ok := m.Params.String("uri")
+		if !ok {
+			return nil
+		}
+		if m.Method == methodUnsubscribe {
+			t.unsubscribe(ctx, s, uri, stamp)
+			return emptyResult(m.ID)
+		}
+		return t.subscribeCall(ctx, s, uri, stamp, m.ID)
+	}
+	return nil
+}
+
+// lower makes the server log from a level on, unless it logs more already.
+func (t *tenants) lower(ctx context.Context, level string) {
+	t.asking.Lock()
+	defer t.asking.Unlock()
+	if translate.Severity(level) >= t.level {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
+	defer cancel()
+	if answered, err := t.p.conn.Ask(ctx, translate.SetLevel(level)); err == nil && !answered.IsError() {
+		t.level = translate.Severity(level)
+	}
+}
+
+func (t *tenants) subscribeCall(ctx context.Context, s *session, uri string, stamp []message.MetaValue, id []byte) []byte {
+	refused := t.subscribe(ctx, s, uri, stamp)
+	if refused == nil {
+		return emptyResult(id)
+	}
+	return refused(id)
+}
+
+// subscribe enters the session for the updates of a resource. The server is asked once
+// for each user. What is returned makes the answer if it refuses.
+func (t *tenants) subscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue) (refused func(id []byte) []byte) {
+	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
+	defer cancel()
+	t.asking.Lock()
+	defer t.asking.Unlock()
+	of := subscription{s.owner, uri}
+	t.mu.Lock()
+	first := len(t.subscribes[of]) == 0
+	t.mu.Unlock()
+	if first {
+		answered, err := t.p.conn.Ask(ctx, translate.Subscribe(uri, true), stamp...)
+		switch {
+		case err != nil:
+			return answer.New(http.StatusOK, protocol.CodeInternal, "%v", err).Frame
+		case answered.IsError():
+			return func(id []byte) []byte { return t.p.server.Greeting(answered, id) }
+		}
+	}
+	s.mu.Lock()
+	ended := s.ended
+	if !ended && !slices.Contains(s.share.uris, uri) {
+		s.share.uris = append(s.share.uris, uri)
+	}
+	s.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ended {
+		return nil // nobody reads the answer
+	}
+	if first {
+		t.subscribes[of] = map[*session]bool{}
+	}
+	t.subscribes[of][s] = true
+	return nil
+}
+
+// unsubscribe takes the session out again.
+func (t *tenants) unsubscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue) {
+	t.asking.Lock()
+	defer t.asking.Unlock()
+	s.mu.Lock()
+	s.share.uris = slices.DeleteFunc(s.share.uris, func(other string) bool { return other == uri })
+	s.mu.Unlock()
+	of := subscription{s.owner, uri}
+	t.mu.Lock()
+	members := t.subscribes[of]
+	was := members[s]
+	delete(members, s)
+	if was && len(members) == 0 {
+		delete(t.subscribes, of)
+	}
+	last := was && len(members) == 0
+	t.mu.Unlock()
+	if last {
+		ctx, cancel := context.WithTimeout(ctx, subscribeTime)
+		defer cancel()
+		// If it refuses, updates that come are for nobody.
+		_, _ = t.p.conn.Ask(ctx, translate.Subscribe(uri, false), stamp...)
+	}
+}
+
+// fromServer routes what the server says outside its answers. It runs on the goroutine
+// that reads from it.
+func (t *tenants) fromServer(m *message.Message, frame []byte) {
+	to := t.audience(m)
+	switch {
+	case len(to) > 0:
+		for _, s := range to {
+			s.deliver(t.p.conn, m, frame)
+		}
+	case m.Kind == message.Request:
+		t.p.answer(m)
+	default:
+		t.p.bridge.settings.Load().Logger.Debug("a notification of the server belongs to no session", "method", m.Method)
+	}
+}
+
+// audience are the sessions that a message is for.
+func (t *tenants) audience(m *message.Message) []*session {
+	shared := t.p.bridge.per == PerShared
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case m.Kind == message.Request:
+		if m.Method == message.MethodPing || !t.p.capabilities.Allows(m) {
+			return nil
+		}
+		return t.only()
+	case strings.HasSuffix(m.Method, "/list_changed"):
+		all := make([]*session, 0, len(t.members))
+		for s := range t.members {
+			all = append(all, s)
+		}
+		return all
+	case m.Method == translate.ResourceUpdated:
+		return t.subscribers(m, shared)
+	case m.Method == message.MethodCancelled:
+		return t.asked(m)
+	case shared:
+		return nil // it may be about another user's call that has just ended
+	case m.Method == message.MethodLog:
+		level, _ := m.Params.String("level")
+		return slices.DeleteFunc(t.only(), func(s *session) bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.share.level != levelUnset && translate.Severity(level) < s.share.level
+		})
+	}
+	return t.only()
+}
+
+// only is the session that has calls in flight, if there is but one. t.mu is held.
+func (t *tenants) only() []*session {
+	var one []*session
+	for s, calls := range t.members {
+		if calls > 0 {
+			one = append(one, s)
+		}
+	}
+	if len(one) != 1 {
+		return nil
+	}
+	return one
+}
+
+// subscribers are the sessions that an update is for: at a process that all users share,
+// those of the user whom it is stamped for. t.mu is held.
+func (t *tenants) subscribers(m *message.Message, shared bool) []*session {
+	uri, _ := m.Params.String("uri")
+	to := map[*session]bool{}
+	for of, members := range t.subscribes {
+		if !translate.Covers(of.uri, uri) {
+			continue
+		}
+		for s := range members {
+			if !shared || stampedFor(m, s.share.user) {
+				to[s] = true
+			}
+		}
+	}
+	list := make([]*session, 0, len(to))
+	for s := range to {
+		list = append(list, s)
+	}
+	return list
+}
+
+// asked is the session whose client the server asked what it now withdraws. t.mu is held.
+func (t *tenants) asked(m *message.Message) []*session {
+	key := message.IDKey(m.Params.Get("requestId"))
+	for s := range t.members {
+		s.mu.Lock()
+		its := s.asked[key].from == t.p.conn
+		s.mu.Unlock()
+		if its {
+			return []*session{s}
+		}
+	}
+	return nil
+}
