@@ -125,6 +125,7 @@ type Bridge struct {
 	settings   atomic.Pointer[Settings]
 	concurrent limit.Gauge // calls, by user
 	perUser    limit.Gauge // processes, by user
+	breaker    breaker     // of starts, by user and launch
 	seats      limit.Gauge // sessions that share a process, by user
 
 	stopping chan struct{} // closed when the gateway goes down

@@ -177,6 +177,11 @@ func (s *server) call(m incoming) {
 const capabilities = `{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{}}`
 
 func (s *server) initialize(id json.RawMessage) {
+	if file := os.Getenv("TEST_DIE_IF"); file != "" {
+		if _, err := os.Stat(file); err == nil {
+			os.Exit(4)
+		}
+	}
 	switch os.Getenv(initializeVar) {
 	case "error":
 		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"Unsupported protocol version"}}`, id)

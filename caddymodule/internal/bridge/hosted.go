@@ -127,7 +127,10 @@ func (p *pooled) handshake(settings *Settings) {
 		p.mu.Unlock()
 		err = p.conn.Say(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":%q}`, message.MethodInitialized))
 	}
-	if err != nil {
+	if err == nil {
+		p.bridge.breaker.succeeded(attempt{p.kind.owner, p.kind.launch})
+	} else {
+		p.startFailed()
 		// It may have been replaced by a modern one: look again next time.
 		p.bridge.mu.Lock()
 		p.bridge.legacyServer = false

@@ -21,6 +21,10 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, prepare func(L
 	if err != nil {
 		return failedToStart(settings, err)
 	}
+	try := attempt{b.processOwner(call.Principal), launch.Digest}
+	if refusal := b.breaker.refusal(try); refusal != nil {
+		return refusal
+	}
 	if refusal := b.reserve(ownerOf(call.Principal), settings); refusal != nil {
 		return refusal
 	}
@@ -33,6 +37,7 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, prepare func(L
 	}
 	if err := conn.Start(); err != nil {
 		b.exited(ownerOf(call.Principal))
+		b.breaker.failed(try)
 		return failedToStart(settings, err)
 	}
 	return nil
@@ -90,6 +95,9 @@ func (b *Bridge) processOwner(p *oauth.Principal) owner {
 	}
 	return ownerOf(p)
 }
+
+// startFailed counts a process that did not answer its first request.
+func (p *pooled) startFailed() { p.bridge.breaker.failed(attempt{p.kind.owner, p.kind.launch}) }
 
 // stamp is what the gateway adds to the _meta of a message of the principal.
 func (s *Settings) stamp(p *oauth.Principal) []message.MetaValue {

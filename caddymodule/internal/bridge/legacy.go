@@ -215,6 +215,14 @@ func (b *Bridge) discard(s *session) {
 
 // initialized ends the session again if the server did not take it.
 func (s *session) initialized(last event, err error) {
+	try := attempt{s.owner, s.digest}
+	switch {
+	case s.share != nil: // its process was seen to start before
+	case err == nil:
+		s.bridge.breaker.succeeded(try)
+	case errors.Is(err, backend.ErrClosed) || errors.Is(err, errTimeout):
+		s.bridge.breaker.failed(try)
+	}
 	if err != nil || failed(last) {
 		s.end("initialize failed")
 	}

@@ -254,6 +254,7 @@ func (p *pooled) probe(settings *Settings) {
 	era, _, err := p.conn.Probe(ctx)
 	switch {
 	case err != nil:
+		p.startFailed()
 		p.refusal = failedToStart(settings, fmt.Errorf("it ended before it answered server/discover: %w", err))
 		p.end("it failed to start")
 	case era == protocol.Legacy:
@@ -263,11 +264,13 @@ func (p *pooled) probe(settings *Settings) {
 		b.legacyServer = p.legacy
 		b.mu.Unlock()
 		if !p.legacy {
+			p.startFailed()
 			// Others of its kind are modern, so this is a fault and no sign of an era.
 			p.refusal = failedToStart(settings, errors.New("it answered server/discover with an error"))
 		}
 		p.end("it speaks legacy protocol versions only")
 	default:
+		p.bridge.breaker.succeeded(attempt{p.kind.owner, p.kind.launch})
 		p.bridge.mu.Lock()
 		p.bridge.modernServer = true
 		p.bridge.mu.Unlock()

@@ -1,0 +1,86 @@
+package bridge
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// failing starts a gateway whose server does not start, with a clock that is set by hand.
+func failing(t *testing.T, per Per, env ...string) (g *gateway, clock *atomic.Int64) {
+	t.Helper()
+	clock = new(atomic.Int64)
+	g = sharing(t, per, nil, env...)
+	start := time.Now()
+	g.bridge.breaker.now = func() time.Time { return start.Add(time.Duration(clock.Load())) }
+	return g, clock
+}
+
+func TestAServerThatDoesNotStartIsNotStartedForEveryRequest(t *testing.T) {
+	for name, tc := range map[string]struct {
+		per     Per
+		env     string
+		request func(g *gateway, user string) *reader
+	}{
+		"legacy": {PerSession, initializeVar + "=die", func(g *gateway, user string) *reader {
+			return g.post(initializeRequest, "X-User", user)
+		}},
+		"legacy, shared": {PerUser, initializeVar + "=die", func(g *gateway, user string) *reader {
+			return g.post(initializeRequest, "X-User", user)
+		}},
+		"modern": {PerSession, discoverVar + "=die", func(g *gateway, user string) *reader {
+			body, header := modernTool(`1`, "echo", ``, "X-User", user)
+			return g.post(body, header...)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, clock := failing(t, tc.per, tc.env)
+			for range breakAfter {
+				tc.request(g, "alice").holds(http.StatusBadGateway, "")
+			}
+			refused := tc.request(g, "alice")
+			if refused.Header.Get("Retry-After") != "30" {
+				t.Errorf("Retry-After is %q", refused.Header.Get("Retry-After"))
+			}
+			refused.holds(http.StatusServiceUnavailable, "failed to start 3 times in a row")
+			tc.request(g, "bob").holds(http.StatusBadGateway, "") // whose launch may be another
+
+			clock.Store(int64(breakTime))
+			tc.request(g, "alice").holds(http.StatusBadGateway, "")
+			tc.request(g, "alice").holds(http.StatusServiceUnavailable, "4 times")
+			clock.Store(int64(breakTime + forgetFaults + time.Minute))
+			tc.request(g, "carol").holds(http.StatusBadGateway, "")
+			if n := len(g.bridge.breaker.faults); n != 1 {
+				t.Errorf("%d failures are remembered, want carol's", n)
+			}
+		})
+	}
+}
+
+// Failures count in a row only, and a server that refuses a client has started.
+func TestAStartThatSucceedsForgetsTheFailures(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken")
+	g, _ := failing(t, PerSession, "TEST_DIE_IF="+broken)
+	for range 3 {
+		if err := os.WriteFile(broken, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range breakAfter - 1 {
+			g.post(initializeRequest).holds(http.StatusBadGateway, "")
+		}
+		if err := os.Remove(broken); err != nil {
+			t.Fatal(err)
+		}
+		g.session("alice")
+	}
+	if n := len(g.bridge.breaker.faults); n != 0 {
+		t.Errorf("%d failures are remembered", n)
+	}
+	g, _ = failing(t, PerSession, initializeVar+"=error")
+	for range breakAfter + 1 {
+		g.post(initializeRequest).holds(http.StatusOK, "Unsupported protocol version")
+	}
+}
