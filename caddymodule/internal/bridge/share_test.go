@@ -400,3 +400,13 @@ func TestAModernListenAtASharedServerHearsItsUserOnly(t *testing.T) {
 	g.post(body, header...).body()
 	listen.says(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a://b/x","_meta":{"io.modelcontextprotocol/subscriptionId":"l"}}}`)
 }
+
+func TestASessionSubscribesToSoManyResourcesOnly(t *testing.T) {
+	g := sharing(t, PerUser, nil, "TEST_TRACE=")
+	header := g.session("alice")
+	for n := range maxSubscribed {
+		g.post(subscribing(`1`, "subscribe", fmt.Sprint("a://", n)), header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	}
+	g.post(subscribing(`1`, "subscribe", "a://more"), header...).holds(http.StatusOK, "subscribed to 1024 resources already")
+	g.post(subscribing(`1`, "subscribe", "a://1"), header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+}

@@ -20,6 +20,9 @@ const (
 	methodUnsubscribe = "resources/unsubscribe"
 )
 
+// maxSubscribed is how many resources a session may be subscribed to.
+const maxSubscribed = 1024
+
 // tenants are the legacy sessions that share a process. What the server says to one of
 // them without naming a call goes to the one that has calls in flight, if there is but
 // one; lists that changed are everyone's.
@@ -56,6 +59,8 @@ func (t *tenants) enter(ctx context.Context, s *session) bool {
 	if !fresh {
 		return true
 	}
+	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
+	defer cancel()
 	if level != levelUnset {
 		t.lower(ctx, translate.Level(level))
 	}
@@ -180,6 +185,12 @@ func (t *tenants) subscribe(ctx context.Context, s *session, uri string, stamp [
 	defer cancel()
 	t.asking.Lock()
 	defer t.asking.Unlock()
+	s.mu.Lock()
+	full := len(s.share.uris) >= maxSubscribed && !slices.Contains(s.share.uris, uri)
+	s.mu.Unlock()
+	if full {
+		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "The session is subscribed to %d resources already", maxSubscribed).Frame
+	}
 	of := subscription{s.owner, uri}
 	t.mu.Lock()
 	first := len(t.subscribes[of]) == 0
