@@ -210,11 +210,14 @@ func (t *tenants) subscribe(ctx context.Context, s *session, uri string, stamp [
 		s.share.uris = append(s.share.uris, uri)
 	}
 	s.mu.Unlock()
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if ended {
+		if first {
+			_, _ = t.p.conn.Ask(ctx, translate.Subscribe(uri, false), stamp...)
+		}
 		return nil // nobody reads the answer
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if first {
 		t.subscribes[of] = map[*session]bool{}
 	}
