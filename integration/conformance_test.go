@@ -84,24 +84,10 @@ func TestConformance(t *testing.T) {
 func (g *gateway) conform(t *testing.T, suite, revision string) map[string]string {
 	t.Helper()
 	modules := filepath.Join(suite, "node_modules")
-	// The preload finds its library from where it stands.
-	preload, err := os.ReadFile("testdata/bearer.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder, err := os.MkdirTemp(suite, "preload-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(folder)
-	script := filepath.Join(folder, "bearer.mjs")
-	if err := os.WriteFile(script, preload, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	out := t.TempDir()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(modules, ".bin", "node"), "--import", "file://"+script,
+	cmd := exec.CommandContext(ctx, filepath.Join(modules, ".bin", "node"), "--import", "file://"+beside(t, suite, "bearer.mjs"),
 		filepath.Join(modules, ".bin", "conformance"), "server", "--url", g.url, "--requirements", revision, "--output-dir", out)
 	cmd.Env = append(os.Environ(), "BEARER_TOKEN="+g.token(t, "alice"))
 	text, err := cmd.CombinedOutput() // its exit status says no more than its files

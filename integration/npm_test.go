@@ -75,6 +75,26 @@ func installNPM(packages []string) (folder string, err error) {
 	return folder, nil
 }
 
+// beside writes a script of testdata into a folder of packages, which is where it finds
+// them, until the end of the test.
+func beside(t *testing.T, folder, script string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aside, err := os.MkdirTemp(folder, "script-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(aside) })
+	file := filepath.Join(aside, script)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // npmServer is the command of a server, or a skip where there is no Node.
 func npmServer(t *testing.T, name string) string {
 	t.Helper()

@@ -88,27 +88,13 @@ func TestClientsFromNPMUseServersFromNPM(t *testing.T) {
 // visit runs a client from npm.
 func (g *gateway) visit(t *testing.T, folder, client string, calls []object) used {
 	t.Helper()
-	script, err := os.ReadFile("testdata/clients.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The script finds its libraries from where it stands.
-	aside, err := os.MkdirTemp(folder, "script-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(aside)
-	file := filepath.Join(aside, "clients.mjs")
-	if err := os.WriteFile(file, script, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	list, err := json.Marshal(calls)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", file, client, g.url, string(list))
+	cmd := exec.CommandContext(ctx, "node", beside(t, folder, "clients.mjs"), client, g.url, string(list))
 	home := t.TempDir() // mcp-remote keeps files there
 	cmd.Env = append(os.Environ(), "BEARER_TOKEN="+g.token(t, "alice"), "MCP_REMOTE="+filepath.Join(folder, "node_modules", ".bin", "mcp-remote"),
 		"HOME="+home, "MCP_REMOTE_CONFIG_DIR="+home)

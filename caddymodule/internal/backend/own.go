@@ -20,8 +20,8 @@ func (c *Conn) Say(frame []byte) error {
 }
 
 // Ask sends a request of the gateway's own and waits for the answer, which may be an
-// error of the child. It carries the identity of the user in whose name it is asked, or none. The error is [ErrSilent] once the context
-// has ended, or says that the process did.
+// error of the child. It carries the identity of the user in whose name it is asked, or
+// none. The error is [ErrSilent] once the context has ended, or says that the process did.
 func (c *Conn) Ask(ctx context.Context, frame []byte, stamp ...message.MetaValue) (*message.Message, error) {
 	m, err := message.Parse(frame, 0)
 	if err != nil {

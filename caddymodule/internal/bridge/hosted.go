@@ -128,9 +128,9 @@ func (p *pooled) handshake(settings *Settings) {
 		err = p.conn.Say(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":%q}`, message.MethodInitialized))
 	}
 	if err == nil {
-		p.bridge.breaker.succeeded(attempt{p.kind.owner, p.kind.launch})
+		p.bridge.breaker.succeeded(p.attempt())
 	} else {
-		p.startFailed()
+		p.bridge.breaker.failed(p.attempt())
 		// It may have been replaced by a modern one: look again next time.
 		p.bridge.mu.Lock()
 		p.bridge.legacyServer = false

@@ -96,8 +96,7 @@ func (b *Bridge) processOwner(p *oauth.Principal) owner {
 	return ownerOf(p)
 }
 
-// startFailed counts a process that did not answer its first request.
-func (p *pooled) startFailed() { p.bridge.breaker.failed(attempt{p.kind.owner, p.kind.launch}) }
+func (p *pooled) attempt() attempt { return attempt{p.kind.owner, p.kind.launch} }
 
 // stamp is what the gateway adds to the _meta of a message of the principal.
 func (s *Settings) stamp(p *oauth.Principal) []message.MetaValue {

@@ -73,20 +73,14 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
 	defer cancel()
-	p.subscribing.Lock()
-	defer p.subscribing.Unlock()
 	for _, uri := range uris {
-		if p.subscribed[subscription{l.owner, uri}] == 0 {
-			answered, err := p.conn.Ask(ctx, translate.Subscribe(uri, true), l.stamp...)
-			if err != nil {
-				return err
-			}
-			if answered.IsError() {
-				continue
-			}
+		refused, err := p.hold(ctx, subscription{l.owner, uri}, l.stamp)
+		if err != nil {
+			return err
 		}
-		p.subscribed[subscription{l.owner, uri}]++
-		l.wants.URIs = append(l.wants.URIs, uri)
+		if refused == nil {
+			l.wants.URIs = append(l.wants.URIs, uri)
+		}
 	}
 	return nil
 }
@@ -94,18 +88,41 @@ func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) erro
 // unsubscribe ends the updates that nobody listens to any more.
 func (p *pooled) unsubscribe(l *listener) {
 	for _, uri := range l.wants.URIs {
-		p.subscribing.Lock()
-		of := subscription{l.owner, uri}
-		if p.subscribed[of]--; p.subscribed[of] == 0 {
-			delete(p.subscribed, of)
-			ctx, cancel := context.WithTimeout(context.Background(), subscribeTime)
-			// If the server can't be asked it is ending; if it refuses, updates that
-			// come are for nobody.
-			_, _ = p.conn.Ask(ctx, translate.Subscribe(uri, false), l.stamp...)
-			cancel()
-		}
-		p.subscribing.Unlock()
+		p.letGo(context.Background(), subscription{l.owner, uri}, l.stamp)
 	}
+}
+
+// hold counts one who wants the updates of a resource; for the first the server is asked.
+// If it refuses, or gives no answer, nothing is counted.
+func (p *pooled) hold(ctx context.Context, of subscription, stamp []message.MetaValue) (refused *message.Message, err error) {
+	p.subscribing.Lock()
+	defer p.subscribing.Unlock()
+	if p.subscribed[of] == 0 {
+		answered, err := p.conn.Ask(ctx, translate.Subscribe(of.uri, true), stamp...)
+		if err != nil {
+			return nil, err
+		}
+		if answered.IsError() {
+			return answered, nil
+		}
+	}
+	p.subscribed[of]++
+	return nil, nil
+}
+
+// letGo ends what hold began; with the last the server is told.
+func (p *pooled) letGo(ctx context.Context, of subscription, stamp []message.MetaValue) {
+	p.subscribing.Lock()
+	defer p.subscribing.Unlock()
+	if p.subscribed[of]--; p.subscribed[of] > 0 {
+		return
+	}
+	delete(p.subscribed, of)
+	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
+	defer cancel()
+	// If the server can't be asked it is ending; if it refuses, updates that come are for
+	// nobody.
+	_, _ = p.conn.Ask(ctx, translate.Subscribe(of.uri, false), stamp...)
 }
 
 // announce gives a notification to everyone who listens for it.

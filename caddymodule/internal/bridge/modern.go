@@ -62,13 +62,14 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 		return refusal
 	}
 	defer release()
-	if state, ok := call.Message.Params.String("requestState"); ok && b.isOurs(state) {
+	if state, ok := call.Message.Params.String("requestState"); ok {
 		relay, s, refusal := b.resume(call, state)
-		if refusal != nil {
+		if relay != nil {
+			b.carry(w, r, call, settings, relay.p, &exchange{stream: s}, relay)
+		}
+		if relay != nil || refusal != nil {
 			return refusal
 		}
-		b.carry(w, r, call, settings, relay.p, &exchange{stream: s}, relay)
-		return nil
 	}
 	p, refusal := b.acquire(r.Context(), call, settings)
 	if refusal != nil {
@@ -188,13 +189,7 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 	}
 }
 
-// isOurs says whether a requestState is for the gateway: it made it, or the server is of
-// the era that makes none.
-func (b *Bridge) isOurs(state string) bool {
-	var opened parkedState
-	if b.sealer.Open(parkedPurpose, state, &opened) == nil {
-		return true
-	}
+func (b *Bridge) servesLegacy() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.legacyServer
@@ -254,7 +249,7 @@ func (p *pooled) probe(settings *Settings) {
 	era, _, err := p.conn.Probe(ctx)
 	switch {
 	case err != nil:
-		p.startFailed()
+		p.bridge.breaker.failed(p.attempt())
 		p.refusal = failedToStart(settings, fmt.Errorf("it ended before it answered server/discover: %w", err))
 		p.end("it failed to start")
 	case era == protocol.Legacy:
@@ -264,13 +259,13 @@ func (p *pooled) probe(settings *Settings) {
 		b.legacyServer = p.legacy
 		b.mu.Unlock()
 		if !p.legacy {
-			p.startFailed()
+			p.bridge.breaker.failed(p.attempt())
 			// Others of its kind are modern, so this is a fault and no sign of an era.
 			p.refusal = failedToStart(settings, errors.New("it answered server/discover with an error"))
 		}
 		p.end("it speaks legacy protocol versions only")
 	default:
-		p.bridge.breaker.succeeded(attempt{p.kind.owner, p.kind.launch})
+		p.bridge.breaker.succeeded(p.attempt())
 		p.bridge.mu.Lock()
 		p.bridge.modernServer = true
 		p.bridge.mu.Unlock()

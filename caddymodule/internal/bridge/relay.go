@@ -146,11 +146,16 @@ func (r *relay) close() {
 	// Otherwise it has just expired, and the process is given back there.
 }
 
-// resume finds the call that a retry belongs to, and gives the input to the server.
+// resume finds the call that a retry belongs to, and gives the input to the server. It
+// returns nothing where the state is for the server: the gateway did not make it, and the
+// server is of the era that makes its own.
 func (b *Bridge) resume(call *admission.Call, state string) (*relay, *stream, *answer.Refusal) {
 	again := answer.New(http.StatusOK, protocol.CodeInvalidParams, "The requestState is unknown, used or expired: make the call again")
 	var opened parkedState
 	if err := b.sealer.Open(parkedPurpose, state, &opened); err != nil {
+		if !b.servesLegacy() {
+			return nil, nil, nil
+		}
 		again.Reason = "requestState: " + err.Error()
 		return nil, nil, again
 	}

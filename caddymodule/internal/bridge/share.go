@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -23,12 +24,12 @@ type share struct {
 	version      string
 	capabilities translate.Capabilities
 	user         string
-	principal    []message.MetaValue // the stamp of its last call, for what is asked in its name
 
 	// Under session.mu:
-	tenants *tenants // of the process it was last seen at
-	level   int      // of logs, that the client asked for
-	uris    []string // subscribed to
+	tenants *tenants            // of the process it was last seen at
+	level   string              // of logs, that the client asked for; "" if it did not
+	uris    []string            // subscribed to
+	stamp   []message.MetaValue // of its last call, for what is asked in its name
 }
 
 // rootsChanged is what a client says of its roots, which are those of one session.
@@ -78,8 +79,7 @@ func (b *Bridge) newShare(call *admission.Call, settings *Settings, digest strin
 	}
 	return &share{
 		kind:    kind{b.processOwner(call.Principal), digest, "sessions " + version + " " + capabilities.Key()},
-		version: version, capabilities: capabilities, user: user(call.Principal), level: levelUnset,
-		principal: settings.stamp(call.Principal),
+		version: version, capabilities: capabilities, user: user(call.Principal), stamp: settings.stamp(call.Principal),
 	}
 }
 
@@ -143,12 +143,13 @@ func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admis
 		return refusal
 	}
 	defer p.stand(s)
+	stamp := settings.stamp(call.Principal)
 	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
-		if frame := p.tenants.answer(r.Context(), s, call.Message, settings.stamp(call.Principal)); frame != nil {
+		if frame := p.tenants.answer(r.Context(), s, call.Message, stamp); frame != nil {
 			in.stream.push(event{frame: frame, last: true})
 			return nil, nil
 		}
-		return s.send(p.conn, call.Message, settings.stamp(call.Principal), in)
+		return s.send(p.conn, call.Message, stamp, in)
 	})
 }
 
@@ -183,10 +184,7 @@ func (s *session) withdraw(in *inCall, reason string) {
 func (s *session) vacate(reason string) {
 	s.bridge.seats.Release(s.owner.key())
 	s.mu.Lock()
-	var open []*inCall
-	for _, in := range s.calls {
-		open = append(open, in)
-	}
+	calls := slices.Collect(maps.Values(s.calls))
 	asked, at := s.asked, s.share.tenants
 	s.asked = map[string]asking{}
 	s.mu.Unlock()
@@ -194,7 +192,7 @@ func (s *session) vacate(reason string) {
 		refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client has ended its session")
 		_ = open.from.Say(refusal.Frame(open.id)) // if it can't be told, it is ending
 	}
-	for _, in := range open {
+	for _, in := range calls {
 		s.withdraw(in, reason)
 	}
 	if at != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+	"github.com/snapgate/snapgate/identity"
 )
 
 // Requests of a client that are about its session, which the gateway keeps.
@@ -30,27 +31,35 @@ type tenants struct {
 	p *pooled
 
 	mu      sync.Mutex
-	members map[*session]int // how many calls each has in flight
+	members map[*session]*tenant
 
-	asking     sync.Mutex // held while the server is asked for what follows
-	level      int        // the lowest that any asked for
-	subscribes map[subscription]map[*session]bool
+	leveling sync.Mutex // held while the server is told the level
+	level    int        // the lowest that any asked for
+}
+
+// tenant is what a session has at the process.
+type tenant struct {
+	calls int             // in flight
+	uris  map[string]bool // subscribed to
 }
 
 func newTenants(p *pooled) *tenants {
-	return &tenants{p: p, members: map[*session]int{}, level: levelUnset, subscribes: map[subscription]map[*session]bool{}}
+	return &tenants{p: p, members: map[*session]*tenant{}, level: levelUnset}
 }
 
 // enter counts a call of the session. One that comes from a process that has ended takes
 // its subscriptions and its log level along. It reports whether the session goes on.
 func (t *tenants) enter(ctx context.Context, s *session) bool {
 	t.mu.Lock()
-	t.members[s]++
+	if t.members[s] == nil {
+		t.members[s] = &tenant{uris: map[string]bool{}}
+	}
+	t.members[s].calls++
 	t.mu.Unlock()
 	s.mu.Lock()
 	ended, fresh := s.ended, s.share.tenants != t
 	s.share.tenants = t
-	uris, level, stamp := slices.Clone(s.share.uris), s.share.level, s.share.principal
+	uris, level, stamp := slices.Clone(s.share.uris), s.share.level, s.share.stamp
 	s.mu.Unlock()
 	if ended {
 		t.remove(s)
@@ -61,11 +70,11 @@ func (t *tenants) enter(ctx context.Context, s *session) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
 	defer cancel()
-	if level != levelUnset {
-		t.lower(ctx, translate.Level(level))
+	if level != "" {
+		t.lower(ctx, level)
 	}
 	for _, uri := range uris {
-		_ = t.subscribe(ctx, s, uri, stamp) // what is refused now is lost with the old process
+		_, _ = t.subscribe(ctx, s, uri, stamp) // what is refused now is lost with the old process
 	}
 	return true
 }
@@ -74,28 +83,29 @@ func (t *tenants) enter(ctx context.Context, s *session) bool {
 func (t *tenants) leave(s *session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if n, ok := t.members[s]; ok {
-		t.members[s] = max(0, n-1)
+	if its := t.members[s]; its != nil {
+		its.calls--
 	}
 }
 
 // remove forgets a session, and ends subscriptions that were only its own.
 func (t *tenants) remove(s *session) {
 	t.mu.Lock()
+	its := t.members[s]
 	delete(t.members, s)
 	t.mu.Unlock()
 	s.mu.Lock()
-	uris, stamp := s.share.uris, s.share.principal
 	s.share.uris = nil
+	stamp := s.share.stamp
 	s.mu.Unlock()
-	if len(uris) == 0 {
+	if its == nil || len(its.uris) == 0 {
 		return
 	}
 	go func() { // the server may take its time
 		ctx, cancel := context.WithTimeout(context.Background(), subscribeTime)
 		defer cancel()
-		for _, uri := range uris {
-			t.unsubscribe(ctx, s, uri, stamp)
+		for uri := range its.uris {
+			t.p.letGo(ctx, subscription{s.owner, uri}, stamp)
 		}
 	}()
 }
@@ -119,14 +129,19 @@ func (t *tenants) bereave() {
 func (t *tenants) subscribed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.subscribes) > 0
+	for _, its := range t.members {
+		if len(its.uris) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // answer is the gateway's answer to a call that is about the session, nil if the call is
 // the server's to answer.
 func (t *tenants) answer(ctx context.Context, s *session, m *message.Message, stamp []message.MetaValue) []byte {
 	s.mu.Lock()
-	s.share.principal = stamp
+	s.share.stamp = stamp
 	s.mu.Unlock()
 	switch m.Method {
 	case methodSetLevel:
@@ -135,7 +150,7 @@ func (t *tenants) answer(ctx context.Context, s *session, m *message.Message, st
 			return nil // it will say so itself
 		}
 		s.mu.Lock()
-		s.share.level = translate.Severity(level)
+		s.share.level = level
 		s.mu.Unlock()
 		t.lower(ctx, level)
 		return emptyResult(m.ID)
@@ -151,15 +166,32 @@ func (t *tenants) answer(ctx context.Context, s *session, m *message.Message, st
 			t.unsubscribe(ctx, s, uri, stamp)
 			return emptyResult(m.ID)
 		}
-		return t.subscribeCall(ctx, s, uri, stamp, m.ID)
+		return t.answerSubscribe(ctx, s, uri, stamp, m.ID)
 	}
 	return nil
 }
 
+func (t *tenants) answerSubscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue, id []byte) []byte {
+	s.mu.Lock()
+	full := len(s.share.uris) >= maxSubscribed && !slices.Contains(s.share.uris, uri)
+	s.mu.Unlock()
+	if full {
+		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "The session is subscribed to %d resources already", maxSubscribed).Frame(id)
+	}
+	refused, err := t.subscribe(ctx, s, uri, stamp)
+	switch {
+	case err != nil:
+		return faultFrame(err, id)
+	case refused != nil:
+		return refused.Edit().ID(id).DropMeta(identity.MetaPrefix).Bytes()
+	}
+	return emptyResult(id)
+}
+
 // lower makes the server log from a level on, unless it logs more already.
 func (t *tenants) lower(ctx context.Context, level string) {
-	t.asking.Lock()
-	defer t.asking.Unlock()
+	t.leveling.Lock()
+	defer t.leveling.Unlock()
 	if translate.Severity(level) >= t.level {
 		return
 	}
@@ -170,83 +202,46 @@ func (t *tenants) lower(ctx context.Context, level string) {
 	}
 }
 
-func (t *tenants) subscribeCall(ctx context.Context, s *session, uri string, stamp []message.MetaValue, id []byte) []byte {
-	refused := t.subscribe(ctx, s, uri, stamp)
-	if refused == nil {
-		return emptyResult(id)
-	}
-	return refused(id)
-}
-
-// subscribe enters the session for the updates of a resource. The server is asked once
-// for each user. What is returned makes the answer if it refuses.
-func (t *tenants) subscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue) (refused func(id []byte) []byte) {
+// subscribe enters the session for the updates of a resource, as [pooled.hold] does.
+func (t *tenants) subscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue) (refused *message.Message, err error) {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
 	defer cancel()
-	t.asking.Lock()
-	defer t.asking.Unlock()
-	s.mu.Lock()
-	full := len(s.share.uris) >= maxSubscribed && !slices.Contains(s.share.uris, uri)
-	s.mu.Unlock()
-	if full {
-		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "The session is subscribed to %d resources already", maxSubscribed).Frame
-	}
 	of := subscription{s.owner, uri}
+	if refused, err := t.p.hold(ctx, of, stamp); refused != nil || err != nil {
+		return refused, err
+	}
 	t.mu.Lock()
-	first := len(t.subscribes[of]) == 0
+	its := t.members[s]
+	surplus := its == nil || its.uris[uri] // it has left, or has it already
+	if !surplus {
+		its.uris[uri] = true
+	}
 	t.mu.Unlock()
-	if first {
-		answered, err := t.p.conn.Ask(ctx, translate.Subscribe(uri, true), stamp...)
-		switch {
-		case err != nil:
-			return answer.New(http.StatusOK, protocol.CodeInternal, "%v", err).Frame
-		case answered.IsError():
-			return func(id []byte) []byte { return t.p.server.Greeting(answered, id) }
-		}
+	if surplus {
+		t.p.letGo(ctx, of, stamp)
 	}
 	s.mu.Lock()
-	ended := s.ended
-	if !ended && !slices.Contains(s.share.uris, uri) {
+	defer s.mu.Unlock()
+	if !s.ended && !slices.Contains(s.share.uris, uri) {
 		s.share.uris = append(s.share.uris, uri)
 	}
-	s.mu.Unlock()
-	if ended {
-		if first {
-			_, _ = t.p.conn.Ask(ctx, translate.Subscribe(uri, false), stamp...)
-		}
-		return nil // nobody reads the answer
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if first {
-		t.subscribes[of] = map[*session]bool{}
-	}
-	t.subscribes[of][s] = true
-	return nil
+	return nil, nil
 }
 
 // unsubscribe takes the session out again.
 func (t *tenants) unsubscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue) {
-	t.asking.Lock()
-	defer t.asking.Unlock()
 	s.mu.Lock()
 	s.share.uris = slices.DeleteFunc(s.share.uris, func(other string) bool { return other == uri })
 	s.mu.Unlock()
-	of := subscription{s.owner, uri}
 	t.mu.Lock()
-	members := t.subscribes[of]
-	was := members[s]
-	delete(members, s)
-	if was && len(members) == 0 {
-		delete(t.subscribes, of)
+	its := t.members[s]
+	had := its != nil && its.uris[uri]
+	if had {
+		delete(its.uris, uri)
 	}
-	last := was && len(members) == 0
 	t.mu.Unlock()
-	if last {
-		ctx, cancel := context.WithTimeout(ctx, subscribeTime)
-		defer cancel()
-		// If it refuses, updates that come are for nobody.
-		_, _ = t.p.conn.Ask(ctx, translate.Subscribe(uri, false), stamp...)
+	if had {
+		t.p.letGo(ctx, subscription{s.owner, uri}, stamp)
 	}
 }
 
@@ -294,7 +289,7 @@ func (t *tenants) audience(m *message.Message) []*session {
 		return slices.DeleteFunc(t.only(), func(s *session) bool {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return s.share.level != levelUnset && translate.Severity(level) < s.share.level
+			return s.share.level != "" && translate.Severity(level) < translate.Severity(s.share.level)
 		})
 	}
 	return t.only()
@@ -303,8 +298,8 @@ func (t *tenants) audience(m *message.Message) []*session {
 // only is the session that has calls in flight, if there is but one. t.mu is held.
 func (t *tenants) only() []*session {
 	var one []*session
-	for s, calls := range t.members {
-		if calls > 0 {
+	for s, its := range t.members {
+		if its.calls > 0 {
 			one = append(one, s)
 		}
 	}
@@ -318,22 +313,19 @@ func (t *tenants) only() []*session {
 // those of the user whom it is stamped for. t.mu is held.
 func (t *tenants) subscribers(m *message.Message, shared bool) []*session {
 	uri, _ := m.Params.String("uri")
-	to := map[*session]bool{}
-	for of, members := range t.subscribes {
-		if !translate.Covers(of.uri, uri) {
+	var to []*session
+	for s, its := range t.members {
+		if shared && !stampedFor(m, s.share.user) {
 			continue
 		}
-		for s := range members {
-			if !shared || stampedFor(m, s.share.user) {
-				to[s] = true
+		for subscribed := range its.uris {
+			if translate.Covers(subscribed, uri) {
+				to = append(to, s)
+				break
 			}
 		}
 	}
-	list := make([]*session, 0, len(to))
-	for s := range to {
-		list = append(list, s)
-	}
-	return list
+	return to
 }
 
 // asked is the session whose client the server asked what it now withdraws. t.mu is held.

@@ -101,16 +101,6 @@ func SetLevel(level string) []byte {
 // levels are those of RFC 5424, the least severe first.
 var levels = map[string]int{"debug": 0, "info": 1, "notice": 2, "warning": 3, "error": 4, "critical": 5, "alert": 6, "emergency": 7}
 
-// Level is the log level with a severity.
-func Level(severity int) string {
-	for name, n := range levels {
-		if n == severity {
-			return name
-		}
-	}
-	return ""
-}
-
 // Severity orders log levels; unknown ones are below all others.
 func Severity(level string) int {
 	if n, ok := levels[level]; ok {
