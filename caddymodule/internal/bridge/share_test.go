@@ -410,3 +410,16 @@ func TestASessionSubscribesToSoManyResourcesOnly(t *testing.T) {
 	g.post(subscribing(`1`, "subscribe", "a://more"), header...).holds(http.StatusOK, "subscribed to 1024 resources already")
 	g.post(subscribing(`1`, "subscribe", "a://1"), header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 }
+
+// What a server of both eras says on a listen is filtered by user for modern clients only.
+func TestASharingSessionCannotListenAsModernClientsDo(t *testing.T) {
+	for _, per := range []Per{PerUser, PerShared} {
+		g := sharing(t, per, nil)
+		header := g.session("alice")
+		g.post(`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":["a://b"]}}}`, header...).holds(http.StatusOK, `"code":-32601`)
+		g.post(tool(`2`, "echo", ``), header...).body()
+		if n := g.log.count("subscriptions/listen"); n != 0 {
+			t.Errorf("per %d: the server was asked", per)
+		}
+	}
+}

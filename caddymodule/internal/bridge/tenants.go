@@ -144,6 +144,9 @@ func (t *tenants) answer(ctx context.Context, s *session, m *message.Message, st
 	s.share.stamp = stamp
 	s.mu.Unlock()
 	switch m.Method {
+	case message.MethodListen:
+		// It is not of these versions, and its stream would be no one's to filter by user.
+		return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "%s does not exist in sessions: use %s", m.Method, methodSubscribe).Frame(m.ID)
 	case methodSetLevel:
 		level, _ := m.Params.String("level")
 		if translate.Severity(level) < 0 || !t.p.server.Has("logging", "") {
