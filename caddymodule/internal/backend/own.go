@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 )
@@ -39,6 +40,23 @@ func (c *Conn) Ask(ctx context.Context, frame []byte, stamp ...message.MetaValue
 		call.Cancel(nil, ErrSilent.Error())
 		return nil, ErrSilent
 	}
+}
+
+// Tell sends a request of the gateway's own whose answer does not matter, in the name of
+// a user or of none.
+func (c *Conn) Tell(frame []byte, stamp ...message.MetaValue) error {
+	m, err := message.Parse(frame, 0)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.last++
+	id, closed := c.last, c.closed
+	c.mu.Unlock()
+	if closed != nil {
+		return closed
+	}
+	return c.process.Send(m.Edit().ID(strconv.AppendInt(nil, id, 10)).SetMeta(stamp...).Bytes())
 }
 
 // once is the sink of a request of which only the answer counts.

@@ -21,19 +21,14 @@ const (
 const forgetFaults = 10 * time.Minute
 
 // breaker keeps a server that does not start from being started for every request. It
-// counts by user and launch, so that what is wrong for one user is no other's trouble.
+// counts by kind, so that what is wrong for one user is no other's trouble, and neither is
+// a version or capability of a client that the server does not take.
 // The zero breaker is ready.
 type breaker struct {
 	now func() time.Time // for tests; default time.Now
 
 	mu     sync.Mutex
-	faults map[attempt]fault
-}
-
-// attempt is what is tried.
-type attempt struct {
-	owner  owner
-	launch string
+	faults map[kind]fault
 }
 
 // fault is what came of it.
@@ -50,10 +45,10 @@ func (b *breaker) time() time.Time {
 }
 
 // refusal is nil if the server may be started.
-func (b *breaker) refusal(a attempt) *answer.Refusal {
+func (b *breaker) refusal(k kind) *answer.Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	f := b.faults[a]
+	f := b.faults[k]
 	left := f.last.Add(breakTime).Sub(b.time())
 	if f.inARow < breakAfter || left <= 0 {
 		return nil
@@ -62,20 +57,20 @@ func (b *breaker) refusal(a attempt) *answer.Refusal {
 }
 
 // failed counts a start after which the server did not answer its first request.
-func (b *breaker) failed(a attempt) {
+func (b *breaker) failed(k kind) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.time()
-	maps.DeleteFunc(b.faults, func(_ attempt, f fault) bool { return now.Sub(f.last) > forgetFaults })
+	maps.DeleteFunc(b.faults, func(_ kind, f fault) bool { return now.Sub(f.last) > forgetFaults })
 	if b.faults == nil {
-		b.faults = map[attempt]fault{}
+		b.faults = map[kind]fault{}
 	}
-	b.faults[a] = fault{b.faults[a].inARow + 1, now}
+	b.faults[k] = fault{b.faults[k].inARow + 1, now}
 }
 
 // succeeded forgets the failures.
-func (b *breaker) succeeded(a attempt) {
+func (b *breaker) succeeded(k kind) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.faults, a)
+	delete(b.faults, k)
 }

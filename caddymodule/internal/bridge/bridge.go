@@ -125,7 +125,7 @@ type Bridge struct {
 	settings   atomic.Pointer[Settings]
 	concurrent limit.Gauge // calls, by user
 	perUser    limit.Gauge // processes, by user
-	breaker    breaker     // of starts, by user and launch
+	breaker    breaker     // of starts, by kind
 	seats      limit.Gauge // sessions that share a process, by user
 
 	stopping chan struct{} // closed when the gateway goes down
@@ -142,7 +142,9 @@ type Bridge struct {
 	freed     chan struct{}     // closed, and made anew, when a process is free again
 	headers   map[kind]*sharedTable
 	processes int
-	running   sync.WaitGroup // processes
+	// generation orders the processes that sessions share by age.
+	generation int
+	running    sync.WaitGroup // processes
 	// legacyServer says that the server behind speaks legacy versions only, so that a
 	// process for modern clients need not be probed.
 	legacyServer bool

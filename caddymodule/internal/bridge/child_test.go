@@ -67,7 +67,10 @@ type incoming struct {
 	Params struct {
 		Name      string
 		RequestID json.RawMessage
-		Arguments struct {
+		URI       string
+
+		ProtocolVersion string
+		Arguments       struct {
 			Say   []string // lines to write; $id and $token are those of the request
 			Burst int      // notifications to write before them
 			Size  int      // of each, in bytes
@@ -125,10 +128,12 @@ func (s *server) answer(m incoming) {
 			s.result(s.held[id], `{"content":[],"heard":`+string(said)+`}`)
 			delete(s.held, id)
 		}
-	case "resources/subscribe", "resources/unsubscribe", "logging/setLevel":
+	case "resources/subscribe":
+		s.subscribe(m)
+	case "resources/unsubscribe", "logging/setLevel":
 		s.result(m.ID, `{}`)
 	case "initialize":
-		s.initialize(m.ID)
+		s.initialize(m)
 	case "server/discover":
 		s.discover(m.ID)
 	case "ping":
@@ -176,11 +181,34 @@ func (s *server) call(m incoming) {
 
 const capabilities = `{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{}}`
 
-func (s *server) initialize(id json.RawMessage) {
-	if file := os.Getenv("TEST_DIE_IF"); file != "" {
-		if _, err := os.Stat(file); err == nil {
-			os.Exit(4)
-		}
+// told says whether the file that a variable names is there.
+func told(variable string) bool {
+	_, err := os.Stat(os.Getenv(variable))
+	return err == nil
+}
+
+// subscribe treats a resource as its name says.
+func (s *server) subscribe(m incoming) {
+	switch m.Params.URI {
+	case "silent://":
+	case "refused://":
+		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no such resource"}}`, m.ID)
+	default:
+		s.result(m.ID, `{}`)
+	}
+}
+
+func (s *server) initialize(m incoming) {
+	id := m.ID
+	if told("TEST_DIE_IF") {
+		os.Exit(4)
+	}
+	if told("TEST_SLOW_IF") {
+		time.Sleep(700 * time.Millisecond)
+	}
+	if v := os.Getenv("TEST_REFUSE"); v != "" && v == m.Params.ProtocolVersion {
+		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"Unsupported protocol version"}}`, id)
+		return
 	}
 	switch os.Getenv(initializeVar) {
 	case "error":

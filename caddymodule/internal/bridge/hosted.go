@@ -128,13 +128,15 @@ func (p *pooled) handshake(settings *Settings) {
 		err = p.conn.Say(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":%q}`, message.MethodInitialized))
 	}
 	if err == nil {
-		p.bridge.breaker.succeeded(p.attempt())
+		p.bridge.breaker.succeeded(p.kind)
 	} else {
-		p.bridge.breaker.failed(p.attempt())
-		// It may have been replaced by a modern one: look again next time.
-		p.bridge.mu.Lock()
-		p.bridge.legacyServer = false
-		p.bridge.mu.Unlock()
+		p.bridge.breaker.failed(p.kind)
+		if p.tenants == nil {
+			// It may have been replaced by a modern one: look again next time.
+			p.bridge.mu.Lock()
+			p.bridge.legacyServer = false
+			p.bridge.mu.Unlock()
+		}
 		p.refusal = failedToStart(settings, fmt.Errorf("initialize: %w", err))
 		p.end("it failed to start")
 	}
@@ -191,7 +193,7 @@ func (b *Bridge) hostedCall(w http.ResponseWriter, r *http.Request, call *admiss
 
 func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, alone bool, giveBack func()) *answer.Refusal {
 	m := call.Message
-	p.setLevel(r.Context(), m)
+	p.setLevel(m)
 	s := &stream{request: m.ID}
 	if !alone {
 		defer giveBack()
@@ -249,22 +251,8 @@ func (p *pooled) freeFrom(r *relay) {
 
 // setLevel makes a legacy server log what a modern call asks for: its level is the lowest
 // that any call asked for, and more is filtered out.
-func (p *pooled) setLevel(ctx context.Context, m *message.Message) {
-	level, ok := m.Meta.String(message.MetaLogLevel)
-	severity := translate.Severity(level)
-	if !ok || severity < 0 || !p.server.Has("logging", "") {
-		return
-	}
-	p.mu.Lock()
-	lower := severity < p.level
-	if lower {
-		p.level = severity
-	}
-	p.mu.Unlock()
-	if lower {
-		ctx, cancel := context.WithTimeout(ctx, subscribeTime)
-		defer cancel()
-		// A server that refuses logs as it likes; the filter holds all the same.
-		_, _ = p.conn.Ask(ctx, translate.SetLevel(level))
+func (p *pooled) setLevel(m *message.Message) {
+	if level, ok := m.Meta.String(message.MetaLogLevel); ok && p.server.Has("logging", "") {
+		p.lower(level)
 	}
 }

@@ -284,7 +284,7 @@ func TestAListenThatIsBrokenOffLeavesNoSubscription(t *testing.T) {
 	end()
 	_ = p.subscribe(over, l, []string{"x://1", "x://2"}) // the answer may come first all the same
 	p.unsubscribe(l)
-	if len(p.subscribed) != 0 {
-		t.Errorf("left: %v", p.subscribed)
+	if len(p.holdings) != 0 {
+		t.Errorf("left: %v", p.holdings)
 	}
 }

@@ -15,13 +15,14 @@ import (
 )
 
 // launch starts a process for the caller, within the bound of all processes. prepare
-// makes the conversation; whoever it belongs to calls exited when the process is gone.
-func (b *Bridge) launch(call *admission.Call, settings *Settings, prepare func(Launch) (*backend.Conn, *answer.Refusal)) *answer.Refusal {
+// makes the conversation; whoever it belongs to calls exited when the process is gone. era
+// is that of the kind which the process will be of.
+func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, prepare func(Launch) (*backend.Conn, *answer.Refusal)) *answer.Refusal {
 	launch, err := settings.Launch(call.Principal)
 	if err != nil {
 		return failedToStart(settings, err)
 	}
-	try := attempt{b.processOwner(call.Principal), launch.Digest}
+	try := kind{b.processOwner(call.Principal), launch.Digest, era}
 	if refusal := b.breaker.refusal(try); refusal != nil {
 		return refusal
 	}
@@ -95,8 +96,6 @@ func (b *Bridge) processOwner(p *oauth.Principal) owner {
 	}
 	return ownerOf(p)
 }
-
-func (p *pooled) attempt() attempt { return attempt{p.kind.owner, p.kind.launch} }
 
 // stamp is what the gateway adds to the _meta of a message of the principal.
 func (s *Settings) stamp(p *oauth.Principal) []message.MetaValue {

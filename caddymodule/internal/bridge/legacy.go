@@ -169,7 +169,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admiss
 
 func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session, *answer.Refusal) {
 	s := b.makeSession(call)
-	refusal := b.launch(call, settings, func(launch Launch) (*backend.Conn, *answer.Refusal) {
+	refusal := b.launch(call, settings, protocol.Legacy.String(), func(launch Launch) (*backend.Conn, *answer.Refusal) {
 		s.digest = launch.Digest
 		s.conn = backend.New(backend.Config{
 			Process: launch.Process, Era: protocol.Legacy, Logger: settings.Logger,
@@ -215,7 +215,7 @@ func (b *Bridge) discard(s *session) {
 
 // initialized ends the session again if the server did not take it.
 func (s *session) initialized(last event, err error) {
-	try := attempt{s.owner, s.digest}
+	try := kind{s.owner, s.digest, protocol.Legacy.String()}
 	switch {
 	case s.share != nil: // its process was seen to start before
 	case err == nil:

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
@@ -23,14 +24,25 @@ type listener struct {
 	stamp  []message.MetaValue // of the user, for what is asked of the server in their name
 }
 
-// subscription is what a server was asked to report, and in whose name.
-type subscription struct {
-	owner owner
-	uri   string
-}
+// Bounds of what a session or a listen may be subscribed to, and of how long the server may
+// take to subscribe.
+const (
+	maxSubscribed = 1024
+	maxURI        = 8 << 10 // bytes
+	subscribeTime = 10 * time.Second
+)
 
-// subscribeTime bounds how long the server may take to subscribe to one resource.
-const subscribeTime = 10 * time.Second
+// subscribable says why a resource can't be subscribed to; nil if it can, as the one more
+// beside so many.
+func subscribable(uri string, others int) *answer.Refusal {
+	switch {
+	case len(uri) > maxURI:
+		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "The URI has %d bytes: at most %d can be subscribed to", len(uri), maxURI)
+	case others >= maxSubscribed:
+		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "At most %d resources can be subscribed to at once", maxSubscribed)
+	}
+	return nil
+}
 
 // listen answers subscriptions/listen over what a legacy server has: it notifies without
 // being asked, save of resources, which are subscribed to once for all who listen.
@@ -38,6 +50,13 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 	wants, err := p.server.Subscriptions(call.Message)
 	if err != nil {
 		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params.notifications is not what subscriptions/listen asks for")
+	}
+	slices.Sort(wants.URIs)
+	wants.URIs = slices.Compact(wants.URIs)
+	for i, uri := range wants.URIs {
+		if refusal := subscribable(uri, i); refusal != nil {
+			return refusal
+		}
 	}
 	id := call.Message.ID
 	l := &listener{
@@ -88,41 +107,8 @@ func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) erro
 // unsubscribe ends the updates that nobody listens to any more.
 func (p *pooled) unsubscribe(l *listener) {
 	for _, uri := range l.wants.URIs {
-		p.letGo(context.Background(), subscription{l.owner, uri}, l.stamp)
+		p.letGo(subscription{l.owner, uri}, l.stamp)
 	}
-}
-
-// hold counts one who wants the updates of a resource; for the first the server is asked.
-// If it refuses, or gives no answer, nothing is counted.
-func (p *pooled) hold(ctx context.Context, of subscription, stamp []message.MetaValue) (refused *message.Message, err error) {
-	p.subscribing.Lock()
-	defer p.subscribing.Unlock()
-	if p.subscribed[of] == 0 {
-		answered, err := p.conn.Ask(ctx, translate.Subscribe(of.uri, true), stamp...)
-		if err != nil {
-			return nil, err
-		}
-		if answered.IsError() {
-			return answered, nil
-		}
-	}
-	p.subscribed[of]++
-	return nil, nil
-}
-
-// letGo ends what hold began; with the last the server is told.
-func (p *pooled) letGo(ctx context.Context, of subscription, stamp []message.MetaValue) {
-	p.subscribing.Lock()
-	defer p.subscribing.Unlock()
-	if p.subscribed[of]--; p.subscribed[of] > 0 {
-		return
-	}
-	delete(p.subscribed, of)
-	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
-	defer cancel()
-	// If the server can't be asked it is ending; if it refuses, updates that come are for
-	// nobody.
-	_, _ = p.conn.Ask(ctx, translate.Subscribe(of.uri, false), stamp...)
 }
 
 // announce gives a notification to everyone who listens for it.

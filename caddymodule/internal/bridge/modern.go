@@ -208,7 +208,7 @@ func closing() *answer.Refusal {
 // wait.
 func (p *pooled) start(call *admission.Call, settings *Settings, legacy bool) {
 	b := p.bridge
-	p.refusal = b.launch(call, settings, func(launch Launch) (*backend.Conn, *answer.Refusal) {
+	p.refusal = b.launch(call, settings, p.kind.era, func(launch Launch) (*backend.Conn, *answer.Refusal) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.ended {
@@ -249,7 +249,7 @@ func (p *pooled) probe(settings *Settings) {
 	era, _, err := p.conn.Probe(ctx)
 	switch {
 	case err != nil:
-		p.bridge.breaker.failed(p.attempt())
+		p.bridge.breaker.failed(p.kind)
 		p.refusal = failedToStart(settings, fmt.Errorf("it ended before it answered server/discover: %w", err))
 		p.end("it failed to start")
 	case era == protocol.Legacy:
@@ -259,13 +259,13 @@ func (p *pooled) probe(settings *Settings) {
 		b.legacyServer = p.legacy
 		b.mu.Unlock()
 		if !p.legacy {
-			p.bridge.breaker.failed(p.attempt())
+			p.bridge.breaker.failed(p.kind)
 			// Others of its kind are modern, so this is a fault and no sign of an era.
 			p.refusal = failedToStart(settings, errors.New("it answered server/discover with an error"))
 		}
 		p.end("it speaks legacy protocol versions only")
 	default:
-		p.bridge.breaker.succeeded(p.attempt())
+		p.bridge.breaker.succeeded(p.kind)
 		p.bridge.mu.Lock()
 		p.bridge.modernServer = true
 		p.bridge.mu.Unlock()

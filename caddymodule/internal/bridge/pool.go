@@ -50,8 +50,7 @@ type pooled struct {
 	lastUsed  time.Time
 	idle      *time.Timer
 
-	subscribing sync.Mutex // held while the server is asked
-	subscribed  map[subscription]int
+	holdings map[subscription]*holding
 }
 
 const levelUnset = 100
@@ -82,7 +81,7 @@ func (b *Bridge) newPooled(k kind) *pooled {
 	table.processes++
 	p := &pooled{
 		bridge: b, kind: k, headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
-		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, subscribed: map[subscription]int{},
+		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, holdings: map[subscription]*holding{},
 	}
 	b.pool[k] = append(b.pool[k], p)
 	return p
@@ -222,6 +221,9 @@ func (p *pooled) clear(reason string) {
 	}
 	p.mu.Unlock()
 	p.forget()
+	if p.tenants != nil {
+		p.tenants.bereave()
+	}
 	if conn != nil {
 		conn.Close(reason)
 	}
@@ -259,17 +261,20 @@ func (p *pooled) closed(err error) {
 // fromServer takes what belongs to no call. What the server logs goes to the call that
 // asked for logs, if there is but one it can be from.
 func (p *pooled) fromServer(m *message.Message, frame []byte) {
-	if p.tenants != nil {
+	p.mu.Lock()
+	server, ended := p.server, p.ended
+	p.mu.Unlock()
+	switch {
+	case ended && m.Kind == message.Request:
+		p.answer(m) // a client that was asked now could not tell it from the next process's
+		return
+	case p.tenants != nil:
 		p.tenants.fromServer(m, frame)
 		return
-	}
-	if m.Kind == message.Request {
+	case m.Kind == message.Request:
 		p.request(m)
 		return
 	}
-	p.mu.Lock()
-	server := p.server
-	p.mu.Unlock()
 	if server != nil && m.Method != message.MethodLog {
 		p.announce(m)
 		return

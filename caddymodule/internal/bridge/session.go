@@ -216,12 +216,12 @@ func (s *session) fromServer(m *message.Message, frame []byte) { s.deliver(s.con
 func (s *session) deliver(from *backend.Conn, m *message.Message, frame []byte) {
 	s.mu.Lock()
 	switch {
-	case s.ended:
-		s.mu.Unlock()
-		return
-	case m.Kind == message.Request && len(s.asked) >= maxAsked:
+	case m.Kind == message.Request && (s.ended || len(s.asked) >= maxAsked):
 		s.mu.Unlock()
 		unheard(from, m)
+		return
+	case s.ended:
+		s.mu.Unlock()
 		return
 	case m.Kind == message.Request:
 		s.asked[message.IDKey(m.ID)] = asking{from, bytes.Clone(m.ID)}
@@ -302,7 +302,7 @@ func (s *session) reap() {
 	timeout := s.bridge.settings.Load().IdleTimeout
 	s.mu.Lock()
 	left := timeout - time.Since(s.lastUsed)
-	if len(s.calls) > 0 {
+	if len(s.calls) > 0 || s.share != nil && s.share.seats > 0 {
 		left = timeout
 	}
 	due := left <= 0 && !s.ended

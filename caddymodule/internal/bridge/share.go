@@ -26,10 +26,11 @@ type share struct {
 	user         string
 
 	// Under session.mu:
-	tenants *tenants            // of the process it was last seen at
+	seats   int                 // what it has at a process, or waits for one with
+	tenants *tenants            // of the newest process it was seen at
 	level   string              // of logs, that the client asked for; "" if it did not
-	uris    []string            // subscribed to
-	stamp   []message.MetaValue // of its last call, for what is asked in its name
+	uris    map[string]bool     // subscribed to
+	stamp   []message.MetaValue // of its last message, for what is asked in its name
 }
 
 // rootsChanged is what a client says of its roots, which are those of one session.
@@ -79,7 +80,7 @@ func (b *Bridge) newShare(call *admission.Call, settings *Settings, digest strin
 	}
 	return &share{
 		kind:    kind{b.processOwner(call.Principal), digest, "sessions " + version + " " + capabilities.Key()},
-		version: version, capabilities: capabilities, user: user(call.Principal), stamp: settings.stamp(call.Principal),
+		version: version, capabilities: capabilities, user: user(call.Principal), uris: map[string]bool{},
 	}
 }
 
@@ -102,14 +103,27 @@ func (b *Bridge) enterShared(s *session, settings *Settings) *answer.Refusal {
 }
 
 // seat returns the process that the session shares, started if need be, with the session
-// among those that have a call there, until stand.
+// among those that use it, until stand.
 func (b *Bridge) seat(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
+	s.mu.Lock()
+	s.share.seats++
+	s.share.stamp = settings.stamp(call.Principal)
+	s.mu.Unlock()
+	p, refusal := b.findSeat(ctx, s, call, settings)
+	if refusal != nil {
+		s.unseat()
+	}
+	return p, refusal
+}
+
+func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
 	for {
 		b.mu.Lock()
 		p := b.pick(s.share.kind, false)
 		if p == nil && !b.closed {
 			p = b.newPooled(s.share.kind)
-			p.version, p.capabilities, p.tenants = s.share.version, s.share.capabilities, newTenants(p)
+			b.generation++
+			p.version, p.capabilities, p.tenants = s.share.version, s.share.capabilities, newTenants(p, b.generation)
 			go p.start(call, settings, true)
 		}
 		b.mu.Unlock()
@@ -122,18 +136,28 @@ func (b *Bridge) seat(ctx context.Context, s *session, call *admission.Call, set
 		if !p.use() {
 			continue // it has ended since it was found: the next one is fresh
 		}
-		if !p.tenants.enter(ctx, s) {
-			p.stand(s)
+		entered, over := p.tenants.enter(s)
+		if entered {
+			return p, nil
+		}
+		p.release()
+		if over {
 			return nil, answer.UnknownSession()
 		}
-		return p, nil
 	}
 }
 
 // stand ends what seat began.
 func (p *pooled) stand(s *session) {
-	p.tenants.leave(s)
+	s.unseat()
 	p.release()
+}
+
+func (s *session) unseat() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.share.seats--
+	s.lastUsed = time.Now()
 }
 
 // sharedCall carries one call of a session that shares its process.
@@ -143,12 +167,15 @@ func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admis
 		return refusal
 	}
 	defer p.stand(s)
+	ended := func() {}
+	defer func() { ended() }()
 	stamp := settings.stamp(call.Principal)
 	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
-		if frame := p.tenants.answer(r.Context(), s, call.Message, stamp); frame != nil {
+		if frame := p.tenants.answer(s, call.Message, stamp); frame != nil {
 			in.stream.push(event{frame: frame, last: true})
 			return nil, nil
 		}
+		ended = p.tenants.calls(s) // before the server, which may ask something at once, is told
 		return s.send(p.conn, call.Message, stamp, in)
 	})
 }
@@ -159,6 +186,11 @@ func (s *session) sharedNotification(r *http.Request, call *admission.Call, sett
 	if m := call.Message.Method; m == message.MethodInitialized || m == rootsChanged {
 		return nil
 	}
+	release, refusal := s.bridge.admit(call, settings)
+	if refusal != nil {
+		return refusal
+	}
+	defer release()
 	p, refusal := s.bridge.seat(r.Context(), s, call, settings)
 	if refusal != nil {
 		return refusal

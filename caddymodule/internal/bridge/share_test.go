@@ -407,7 +407,7 @@ func TestASessionSubscribesToSoManyResourcesOnly(t *testing.T) {
 	for n := range maxSubscribed {
 		g.post(subscribing(`1`, "subscribe", fmt.Sprint("a://", n)), header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 	}
-	g.post(subscribing(`1`, "subscribe", "a://more"), header...).holds(http.StatusOK, "subscribed to 1024 resources already")
+	g.post(subscribing(`1`, "subscribe", "a://more"), header...).holds(http.StatusOK, "At most 1024 resources")
 	g.post(subscribing(`1`, "subscribe", "a://1"), header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{}}`)
 }
 

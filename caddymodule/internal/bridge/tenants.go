@@ -1,116 +1,96 @@
 package bridge
 
 import (
-	"context"
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 
-	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
-	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
-	"github.com/snapgate/snapgate/identity"
 )
-
-// Requests of a client that are about its session, which the gateway keeps.
-const (
-	methodSetLevel    = "logging/setLevel"
-	methodSubscribe   = "resources/subscribe"
-	methodUnsubscribe = "resources/unsubscribe"
-)
-
-// maxSubscribed is how many resources a session may be subscribed to.
-const maxSubscribed = 1024
 
 // tenants are the legacy sessions that share a process. What the server says to one of
-// them without naming a call goes to the one that has calls in flight, if there is but
-// one; lists that changed are everyone's.
+// them without naming a call goes to the one that has calls there, if there is but one;
+// lists that changed are everyone's.
 type tenants struct {
-	p *pooled
+	p          *pooled
+	generation int // of the process
 
-	mu      sync.Mutex
+	mu      sync.Mutex // taken before that of a session, and after that of the process
 	members map[*session]*tenant
-
-	leveling sync.Mutex // held while the server is told the level
-	level    int        // the lowest that any asked for
 }
 
 // tenant is what a session has at the process.
 type tenant struct {
-	calls int             // in flight
-	uris  map[string]bool // subscribed to
+	calls    int             // that the server has not answered
+	uris     map[string]bool // subscribed to
+	catching bool            // up with what the session was subscribed to elsewhere
 }
 
-func newTenants(p *pooled) *tenants {
-	return &tenants{p: p, members: map[*session]*tenant{}, level: levelUnset}
+func newTenants(p *pooled, generation int) *tenants {
+	return &tenants{p: p, generation: generation, members: map[*session]*tenant{}}
 }
 
-// enter counts a call of the session. One that comes from a process that has ended takes
-// its subscriptions and its log level along. It reports whether the session goes on.
-func (t *tenants) enter(ctx context.Context, s *session) bool {
+// enter makes the session one that uses the process. It is not entered if it is over, or
+// has moved on to a newer process. One that comes from a process that has ended takes its
+// log level and its subscriptions along.
+func (t *tenants) enter(s *session) (entered, over bool) {
 	t.mu.Lock()
-	if t.members[s] == nil {
-		t.members[s] = &tenant{uris: map[string]bool{}}
-	}
-	t.members[s].calls++
-	t.mu.Unlock()
 	s.mu.Lock()
-	ended, fresh := s.ended, s.share.tenants != t
+	if before := s.share.tenants; s.ended || before != nil && before.generation > t.generation {
+		over = s.ended
+		s.mu.Unlock()
+		t.mu.Unlock()
+		return false, over
+	}
+	its := t.members[s]
+	if its == nil {
+		its = &tenant{uris: map[string]bool{}}
+		t.members[s] = its
+	}
 	s.share.tenants = t
-	uris, level, stamp := slices.Clone(s.share.uris), s.share.level, s.share.stamp
+	level := s.share.level
+	behind := len(s.share.uris) > len(its.uris) && !its.catching
+	its.catching = its.catching || behind
 	s.mu.Unlock()
-	if ended {
-		t.remove(s)
-		return false
+	t.mu.Unlock()
+	t.p.lower(level)
+	if behind {
+		go t.catchUp(s)
 	}
-	if !fresh {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
-	defer cancel()
-	if level != "" {
-		t.lower(ctx, level)
-	}
-	for _, uri := range uris {
-		_, _ = t.subscribe(ctx, s, uri, stamp) // what is refused now is lost with the old process
-	}
-	return true
+	return true, false
 }
 
-// leave ends what enter began.
-func (t *tenants) leave(s *session) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if its := t.members[s]; its != nil {
-		its.calls--
+// calls counts a call of the session that the server is about to get, until ended.
+func (t *tenants) calls(s *session) (ended func()) {
+	count := func(n int) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if its := t.members[s]; its != nil {
+			its.calls += n
+		}
 	}
+	count(1)
+	return func() { count(-1) }
 }
 
-// remove forgets a session, and ends subscriptions that were only its own.
+// remove forgets a session that has ended, and ends its subscriptions.
 func (t *tenants) remove(s *session) {
 	t.mu.Lock()
 	its := t.members[s]
 	delete(t.members, s)
-	t.mu.Unlock()
 	s.mu.Lock()
-	s.share.uris = nil
 	stamp := s.share.stamp
 	s.mu.Unlock()
-	if its == nil || len(its.uris) == 0 {
+	t.mu.Unlock()
+	if its == nil {
 		return
 	}
-	go func() { // the server may take its time
-		ctx, cancel := context.WithTimeout(context.Background(), subscribeTime)
-		defer cancel()
-		for uri := range its.uris {
-			t.p.letGo(ctx, subscription{s.owner, uri}, stamp)
-		}
-	}()
+	for uri := range its.uris {
+		t.p.letGo(subscription{s.owner, uri}, stamp)
+	}
 }
 
-// bereave is called when the process is gone: its questions are no longer open.
+// bereave is called when the process ends: its questions are no longer open.
 func (t *tenants) bereave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -135,117 +115,6 @@ func (t *tenants) subscribed() bool {
 		}
 	}
 	return false
-}
-
-// answer is the gateway's answer to a call that is about the session, nil if the call is
-// the server's to answer.
-func (t *tenants) answer(ctx context.Context, s *session, m *message.Message, stamp []message.MetaValue) []byte {
-	s.mu.Lock()
-	s.share.stamp = stamp
-	s.mu.Unlock()
-	switch m.Method {
-	case message.MethodListen:
-		// It is not of these versions, and its stream would be no one's to filter by user.
-		return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "%s does not exist in sessions: use %s", m.Method, methodSubscribe).Frame(m.ID)
-	case methodSetLevel:
-		level, _ := m.Params.String("level")
-		if translate.Severity(level) < 0 || !t.p.server.Has("logging", "") {
-			return nil // it will say so itself
-		}
-		s.mu.Lock()
-		s.share.level = level
-		s.mu.Unlock()
-		t.lower(ctx, level)
-		return emptyResult(m.ID)
-	case methodSubscribe, methodUnsubscribe:
-		if !t.p.server.Has("resources", "subscribe") {
-			return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "There are no subscriptions to resources here").Frame(m.ID)
-		}
-		uri, ok := m.Params.String("uri")
-		if !ok {
-			return nil
-		}
-		if m.Method == methodUnsubscribe {
-			t.unsubscribe(ctx, s, uri, stamp)
-			return emptyResult(m.ID)
-		}
-		return t.answerSubscribe(ctx, s, uri, stamp, m.ID)
-	}
-	return nil
-}
-
-func (t *tenants) answerSubscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue, id []byte) []byte {
-	s.mu.Lock()
-	full := len(s.share.uris) >= maxSubscribed && !slices.Contains(s.share.uris, uri)
-	s.mu.Unlock()
-	if full {
-		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "The session is subscribed to %d resources already", maxSubscribed).Frame(id)
-	}
-	refused, err := t.subscribe(ctx, s, uri, stamp)
-	switch {
-	case err != nil:
-		return faultFrame(err, id)
-	case refused != nil:
-		return refused.Edit().ID(id).DropMeta(identity.MetaPrefix).Bytes()
-	}
-	return emptyResult(id)
-}
-
-// lower makes the server log from a level on, unless it logs more already.
-func (t *tenants) lower(ctx context.Context, level string) {
-	t.leveling.Lock()
-	defer t.leveling.Unlock()
-	if translate.Severity(level) >= t.level {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
-	defer cancel()
-	if answered, err := t.p.conn.Ask(ctx, translate.SetLevel(level)); err == nil && !answered.IsError() {
-		t.level = translate.Severity(level)
-	}
-}
-
-// subscribe enters the session for the updates of a resource, as [pooled.hold] does.
-func (t *tenants) subscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue) (refused *message.Message, err error) {
-	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
-	defer cancel()
-	of := subscription{s.owner, uri}
-	if refused, err := t.p.hold(ctx, of, stamp); refused != nil || err != nil {
-		return refused, err
-	}
-	t.mu.Lock()
-	its := t.members[s]
-	surplus := its == nil || its.uris[uri] // it has left, or has it already
-	if !surplus {
-		its.uris[uri] = true
-	}
-	t.mu.Unlock()
-	if surplus {
-		t.p.letGo(ctx, of, stamp)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ended && !slices.Contains(s.share.uris, uri) {
-		s.share.uris = append(s.share.uris, uri)
-	}
-	return nil, nil
-}
-
-// unsubscribe takes the session out again.
-func (t *tenants) unsubscribe(ctx context.Context, s *session, uri string, stamp []message.MetaValue) {
-	s.mu.Lock()
-	s.share.uris = slices.DeleteFunc(s.share.uris, func(other string) bool { return other == uri })
-	s.mu.Unlock()
-	t.mu.Lock()
-	its := t.members[s]
-	had := its != nil && its.uris[uri]
-	if had {
-		delete(its.uris, uri)
-	}
-	t.mu.Unlock()
-	if had {
-		t.p.letGo(ctx, subscription{s.owner, uri}, stamp)
-	}
 }
 
 // fromServer routes what the server says outside its answers. It runs on the goroutine
@@ -275,7 +144,7 @@ func (t *tenants) audience(m *message.Message) []*session {
 			return nil
 		}
 		return t.only()
-	case strings.HasSuffix(m.Method, "/list_changed"):
+	case m.Method == translate.ToolsChanged || m.Method == translate.PromptsChanged || m.Method == translate.ResourcesChanged:
 		all := make([]*session, 0, len(t.members))
 		for s := range t.members {
 			all = append(all, s)
@@ -298,7 +167,7 @@ func (t *tenants) audience(m *message.Message) []*session {
 	return t.only()
 }
 
-// only is the session that has calls in flight, if there is but one. t.mu is held.
+// only is the session that has calls at the server, if there is but one. t.mu is held.
 func (t *tenants) only() []*session {
 	var one []*session
 	for s, its := range t.members {

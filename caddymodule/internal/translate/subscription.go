@@ -84,6 +84,15 @@ func Notify(m *message.Message, id []byte) []byte {
 	return m.Edit().DropMeta(message.MetaSubscriptionID, identity.MetaPrefix).SetMeta(message.MetaValue{Key: message.MetaSubscriptionID, Value: id}).Bytes()
 }
 
+// Updated is the gateway's own notification that a resource may have changed.
+func Updated(uri string) *message.Message {
+	m, err := message.Parse(frame(map[string]any{"jsonrpc": "2.0", "method": ResourceUpdated, "params": map[string]string{"uri": uri}}), 0)
+	if err != nil {
+		panic("translate: " + err.Error()) // of a string
+	}
+	return m
+}
+
 // Subscribe is the gateway's request to begin or to end the updates of a resource.
 func Subscribe(uri string, on bool) []byte {
 	method := "resources/subscribe"

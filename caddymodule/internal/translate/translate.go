@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
@@ -42,8 +43,6 @@ func ReadServer(m *message.Message) (*Server, error) {
 	if err := json.Unmarshal(m.Result.Get("capabilities"), &s.capabilities); err != nil {
 		return nil, fmt.Errorf("the server's answer to initialize: capabilities: %w", err)
 	}
-	// Tasks of legacy versions have nothing to do with those of the modern extension.
-	delete(s.capabilities, "tasks")
 	return s, nil
 }
 
@@ -86,10 +85,12 @@ func (s *Server) Greeting(initialized *message.Message, id []byte) []byte {
 
 // Discover is the answer to server/discover.
 func (s *Server) Discover(id []byte) []byte {
+	capabilities := maps.Clone(s.capabilities)
+	delete(capabilities, "tasks") // those of legacy versions are not those of the modern extension
 	result := map[string]any{
 		"resultType":        "complete",
 		"supportedVersions": protocol.Versions(),
-		"capabilities":      s.capabilities,
+		"capabilities":      capabilities,
 		"ttlMs":             0,
 		"cacheScope":        "private",
 	}
