@@ -40,18 +40,25 @@ func TestSubscriptionsAreTheirOwnersOnly(t *testing.T) {
 	alice, bob := g.modern(t, g.token(t, "alice")), g.modern(t, g.token(t, "bob"))
 	// All use the same id, two of them with the same process.
 	streams := map[*peer][]*events{alice: {alice.subscribe("sub"), alice.subscribe("sub")}, bob: {bob.subscribe("sub")}}
-	if n := alice.call("sub", "publish", nil); n != "2" {
+	// The server has one for both of alice's clients, so that none has to take turns.
+	if n := alice.call("sub", "publish", nil); n != "1" {
 		t.Fatalf("alice's process has %s subscriptions", n)
 	}
+	const changed = "notifications/resources/list_changed"
 	for _, s := range streams[alice] {
-		alice.subscribed(s, "sub", "notifications/resources/updated")
+		alice.subscribed(s, "sub", changed)
 	}
 	bob.call("sub", "publish", nil)
-	bob.subscribed(streams[bob][0], "sub", "notifications/resources/updated") // the first it gets
+	bob.subscribed(streams[bob][0], "sub", changed) // the first it gets
+	streams[bob][0].cancel()
+	await(t, "the end of bob's subscription", func() bool { return bob.call("x", "publish", nil) == "0" })
 
-	// Closing the stream ends one of two.
+	// Closing a stream ends nothing of the other.
 	streams[alice][0].cancel()
-	await(t, "the end of one subscription", func() bool { return alice.call("x", "publish", nil) == "1" })
+	if n := alice.call("x", "publish", nil); n != "1" {
+		t.Errorf("alice's process has %s subscriptions", n)
+	}
+	alice.subscribed(streams[alice][1], "sub", changed)
 
 	// The server ends the rest: the client gets the result.
 	alice.call("x", "unlisten", nil)

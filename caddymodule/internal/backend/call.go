@@ -103,7 +103,22 @@ func (call *Call) Cancel(m *message.Message, reason string) bool {
 	if call.conn.take(id, true) == nil {
 		return false
 	}
-	var frame []byte
+	// If the child can't be told, it is ending: there is nothing to cancel.
+	_ = call.conn.process.Send(call.cancellation(id, m, reason))
+	return true
+}
+
+// End asks the child to end the call, as [Call.Cancel] does, but hears what it says until
+// it has.
+func (call *Call) End(reason string) {
+	id := strconv.AppendInt(nil, call.id, 10)
+	if call.conn.take(id, false) != nil {
+		_ = call.conn.process.Send(call.cancellation(id, nil, reason)) // as there
+	}
+}
+
+// cancellation is notifications/cancelled: m, the client's own, or one of the gateway.
+func (call *Call) cancellation(id []byte, m *message.Message, reason string) (frame []byte) {
 	if m != nil {
 		frame = m.Edit().DropMeta(identity.MetaPrefix).SetMeta(call.stamp...).Param("requestId", id).Bytes()
 	} else {
@@ -112,9 +127,7 @@ func (call *Call) Cancel(m *message.Message, reason string) bool {
 			frame = parsed.Edit().SetMeta(call.stamp...).Bytes()
 		}
 	}
-	// If the child can't be told, it is ending: there is nothing to cancel.
-	_ = call.conn.process.Send(frame)
-	return true
+	return frame
 }
 
 // Answer turns the child's answer into the client's.

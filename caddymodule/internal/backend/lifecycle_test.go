@@ -18,9 +18,9 @@ func TestTheProbeFindsTheEra(t *testing.T) {
 	} {
 		c := prepare(t, how, protocol.Modern)
 		c.begin()
-		era, silent, err := c.Probe(t.Context())
-		if era != want || silent || err != nil {
-			t.Errorf("%s: found %v, silent %v, error %v", how, era, silent, err)
+		era, answered, err := c.Probe(t.Context())
+		if era != want || answered == nil || err != nil {
+			t.Errorf("%s: found %v, answered %v, error %v", how, era, answered != nil, err)
 		}
 	}
 }
@@ -41,8 +41,8 @@ func TestASilentServerIsNotWaitedForLonger(t *testing.T) {
 	c.begin()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if era, silent, err := c.Probe(ctx); era != protocol.Legacy || !silent || err != nil {
-		t.Errorf("found %v, silent %v, error %v", era, silent, err)
+	if era, answered, err := c.Probe(ctx); era != protocol.Legacy || answered != nil || err != nil {
+		t.Errorf("found %v, answered %v, error %v", era, answered != nil, err)
 	}
 }
 

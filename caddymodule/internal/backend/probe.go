@@ -20,19 +20,24 @@ const Version = "0.1.0"
 //
 // Never probe a process meant for a legacy client: a server of both eras that has
 // seen server/discover refuses initialize.
-func (c *Conn) Probe(ctx context.Context) (era protocol.Era, silent bool, err error) {
-	answered, err := c.Ask(ctx, discover)
+//
+// answered is what it said; nil after silence.
+func (c *Conn) Probe(ctx context.Context) (era protocol.Era, answered *message.Message, err error) {
+	answered, err = c.Ask(ctx, discover)
 	switch {
 	case errors.Is(err, ErrSilent):
-		return protocol.Legacy, true, nil
+		return protocol.Legacy, nil, nil
 	case err != nil:
-		return 0, false, err
+		return 0, nil, err
 	}
-	return eraOfAnswer(answered), false, nil
+	return eraOfAnswer(answered), answered, nil
 }
 
-var discover = fmt.Appendf(nil, `{"jsonrpc":"2.0","id":0,"method":%q,"params":{"_meta":{%q:%q,%q:{},%q:{"name":"snapgate","version":%q}}}}`,
-	message.MethodDiscover, message.MetaProtocolVersion, protocol.Version20260728, message.MetaClientCapabilities, message.MetaClientInfo, Version)
+var discover = fmt.Appendf(nil, `{"jsonrpc":"2.0","id":0,"method":%q,"params":{"_meta":%s}}`, message.MethodDiscover, OwnMeta)
+
+// OwnMeta is the _meta of the gateway's own requests to modern servers.
+var OwnMeta = fmt.Appendf(nil, `{%q:%q,%q:{},%q:{"name":"snapgate","version":%q}}`,
+	message.MetaProtocolVersion, protocol.Version20260728, message.MetaClientCapabilities, message.MetaClientInfo, Version)
 
 func eraOfAnswer(m *message.Message) protocol.Era {
 	if !m.IsError() {

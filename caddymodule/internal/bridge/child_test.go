@@ -70,6 +70,7 @@ type incoming struct {
 		URI       string
 
 		ProtocolVersion string
+		Notifications   json.RawMessage
 		Arguments       struct {
 			Say   []string // lines to write; $id and $token are those of the request
 			Burst int      // notifications to write before them
@@ -84,6 +85,8 @@ type server struct {
 	out  *bufio.Writer
 	seen []string
 	held map[string]json.RawMessage // calls that wait, by their own id
+
+	listening json.RawMessage // id of the newest listen
 }
 
 func play() {
@@ -144,7 +147,12 @@ func (s *server) answer(m incoming) {
 	case "tools/call":
 		s.call(m)
 	case "subscriptions/listen":
-		s.say(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, m.ID)
+		s.listen(m)
+	case "notifications/cancelled":
+		if string(m.Params.RequestID) == string(s.listening) {
+			s.result(s.listening, `{"resultType":"complete"}`)
+			s.listening = nil
+		}
 	case "notifications/release": // all calls that are held
 		for id := range s.held {
 			s.result(s.held[id], `{"released":true}`)
@@ -175,6 +183,7 @@ func (s *server) call(m incoming) {
 	}
 	for _, text := range args.Say {
 		text = strings.ReplaceAll(text, "$id", string(m.ID))
+		text = strings.ReplaceAll(text, "$listen", string(s.listening))
 		s.say("%s", strings.ReplaceAll(text, "$token", string(m.Params.Meta.ProgressToken)))
 	}
 }
@@ -185,6 +194,16 @@ const capabilities = `{"tools":{"listChanged":true},"resources":{"subscribe":tru
 func told(variable string) bool {
 	_, err := os.Stat(os.Getenv(variable))
 	return err == nil
+}
+
+// listen takes a subscriptions/listen, or refuses all of it. It remembers the newest only.
+func (s *server) listen(m incoming) {
+	if strings.Contains(string(m.Params.Notifications), "refused://") {
+		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no such resource"}}`, m.ID)
+		return
+	}
+	s.listening = m.ID
+	s.say(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"notifications":%s}}`, m.ID, m.Params.Notifications)
 }
 
 // subscribe treats a resource as its name says.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
 const legacyChild = discoverVar + "=legacy"
@@ -238,12 +240,7 @@ func TestAQuestionAfterTheClientHasGoneParksNothing(t *testing.T) {
 	body, header := capable(`1`, "hold", ``, "")
 	gone := g.later(ctx, body, header...)
 	g.log.read(t, `"hold"`)
-	var p *pooled
-	g.bridge.mu.Lock()
-	for _, members := range g.bridge.pool {
-		p = members[0]
-	}
-	g.bridge.mu.Unlock()
+	p := g.process()
 	p.mu.Lock()
 	current := p.current
 	p.mu.Unlock()
@@ -270,19 +267,13 @@ func TestAQuestionAfterTheClientHasGoneParksNothing(t *testing.T) {
 func TestAListenThatIsBrokenOffLeavesNoSubscription(t *testing.T) {
 	g := open(t, nil, legacyChild, trace)
 	g.modernTool(`1`, "echo", ``).body() // the process is there
-	var p *pooled
-	g.bridge.mu.Lock()
-	for _, members := range g.bridge.pool {
-		p = members[0]
-	}
-	g.bridge.mu.Unlock()
+	p := g.process()
 	l := &listener{}
-	if err := p.subscribe(t.Context(), l, []string{"x://1"}); err != nil {
-		t.Fatal(err)
+	over, end := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer end()
+	if err := p.subscribe(over, l, translate.Subscriptions{URIs: []string{"x://1", "silent://"}}); err == nil || len(l.wants.URIs) != 1 {
+		t.Fatalf("subscribed to %v, error %v", l.wants.URIs, err)
 	}
-	over, end := context.WithCancel(t.Context())
-	end()
-	_ = p.subscribe(over, l, []string{"x://1", "x://2"}) // the answer may come first all the same
 	p.unsubscribe(l)
 	if len(p.holdings) != 0 {
 		t.Errorf("left: %v", p.holdings)

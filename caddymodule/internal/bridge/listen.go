@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
@@ -12,17 +11,31 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+	"github.com/snapgate/snapgate/identity"
 )
 
-// listener is one subscriptions/listen at a legacy server.
+// listener is one who listens to what a server notifies: a subscriptions/listen of a modern
+// client, or a legacy session at a modern server.
 type listener struct {
-	id     []byte
-	wants  translate.Subscriptions
-	stream *stream
-	owner  owner
-	user   string
-	stamp  []message.MetaValue // of the user, for what is asked of the server in their name
+	id      []byte
+	stream  *stream
+	session *session // instead of id and stream
+
+	owner owner
+	user  string
+	stamp []message.MetaValue // of the user, for what is asked of the server in their name
+
+	// Under pooled.mu:
+	asks  translate.Subscriptions // of a modern server
+	wants translate.Subscriptions // as far as granted
+	ready bool                    // it was told what it gets
+	early []*message.Message      // came before
+	left  bool
 }
+
+// maxEarly is how many notifications are kept for a listener that is not told yet what it
+// gets.
+const maxEarly = 64
 
 // Bounds of what a session or a listen may be subscribed to, and of how long the server may
 // take to subscribe.
@@ -44,54 +57,86 @@ func subscribable(uri string, others int) *answer.Refusal {
 	return nil
 }
 
-// listen answers subscriptions/listen over what a legacy server has: it notifies without
-// being asked, save of resources, which are subscribed to once for all who listen.
+// listen answers subscriptions/listen. Nothing is passed on of it: a legacy server notifies
+// without being asked, save of resources, which are subscribed to once for all who listen,
+// and a modern one is asked once for all of a user.
 func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled) *answer.Refusal {
-	wants, err := p.server.Subscriptions(call.Message)
+	asks, err := translate.ReadSubscriptions(call.Message)
 	if err != nil {
 		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params.notifications is not what subscriptions/listen asks for")
 	}
-	slices.Sort(wants.URIs)
-	wants.URIs = slices.Compact(wants.URIs)
-	for i, uri := range wants.URIs {
+	for i, uri := range asks.URIs {
 		if refusal := subscribable(uri, i); refusal != nil {
 			return refusal
 		}
 	}
-	id := call.Message.ID
 	l := &listener{
-		id: id, wants: wants, stream: &stream{request: id},
+		id: call.Message.ID, stream: &stream{request: call.Message.ID},
 		owner: ownerOf(call.Principal), user: user(call.Principal), stamp: settings.stamp(call.Principal),
 	}
-	l.wants.URIs = nil
-	defer p.unsubscribe(l)
-	if err := p.subscribe(r.Context(), l, wants.URIs); err != nil {
-		return unavailable(err)
-	}
-	p.mu.Lock()
-	l.stream.push(event{frame: l.wants.Acknowledged(id)})
-	p.listeners[l] = true
-	ended := p.ended
-	p.mu.Unlock()
-	defer func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.listeners, l)
-	}()
-	if !l.wants.Any() {
-		l.stream.push(event{frame: backend.ListenResult(id), last: true})
-	} else if ended {
-		l.stream.push(event{last: true, err: backend.ErrClosed})
+	if p.server == nil {
+		defer p.quit(l)
+		refused, err := p.join(r.Context(), l, asks)
+		if err != nil {
+			return unavailable(err)
+		}
+		if refused != nil {
+			l.stream.push(event{frame: refused.Edit().ID(l.id).DropMeta(identity.MetaPrefix).Bytes(), msg: refused, last: true})
+		}
+	} else {
+		defer p.unsubscribe(l)
+		if err := p.subscribe(r.Context(), l, p.server.Grant(asks)); err != nil {
+			return unavailable(err)
+		}
 	}
 	b.run(w, r, call, settings, &exchange{stream: l.stream}, nil)
 	return nil
 }
 
-// subscribe asks the server for the updates of resources that nobody listens to yet. What
-// it grants is entered in l, which nobody else knows yet.
-func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) error {
+// acknowledge tells the listener what it gets, first of all. p.mu is held.
+func (l *listener) acknowledge() {
+	if l.ready {
+		return
+	}
+	l.ready = true
+	if l.session == nil {
+		l.stream.push(event{frame: l.wants.Acknowledged(l.id)})
+	}
+	for _, m := range l.early {
+		if l.wants.Wants(m) {
+			l.tell(m)
+		}
+	}
+	l.early = nil
+}
+
+func (l *listener) tell(m *message.Message) {
+	if l.session != nil {
+		l.session.deliver(nil, m, m.Edit().DropMeta(message.MetaSubscriptionID, identity.MetaPrefix).Bytes())
+		return
+	}
+	l.stream.push(event{frame: translate.Notify(m, l.id), msg: m})
+}
+
+// finish tells the listener that nothing more comes, and why, if that is no good end.
+func (l *listener) finish(err error) {
+	switch {
+	case l.session != nil: // it listens again with its next message
+	case err != nil:
+		l.stream.push(event{last: true, err: err})
+	default:
+		l.stream.push(event{frame: backend.ListenResult(l.id), last: true})
+	}
+}
+
+// subscribe asks a legacy server for the updates of resources that nobody listens to yet,
+// and makes l a listener to what it grants.
+func (p *pooled) subscribe(ctx context.Context, l *listener, asks translate.Subscriptions) error {
 	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
 	defer cancel()
+	uris := asks.URIs
+	asks.URIs = nil
+	l.wants = asks
 	for _, uri := range uris {
 		refused, err := p.hold(ctx, subscription{l.owner, uri}, l.stamp)
 		if err != nil {
@@ -101,27 +146,47 @@ func (p *pooled) subscribe(ctx context.Context, l *listener, uris []string) erro
 			l.wants.URIs = append(l.wants.URIs, uri)
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.acknowledge()
+	switch {
+	case !l.wants.Any():
+		l.finish(nil)
+	case p.ended:
+		l.finish(backend.ErrClosed)
+	default:
+		p.listeners[l] = true
+	}
 	return nil
 }
 
 // unsubscribe ends the updates that nobody listens to any more.
 func (p *pooled) unsubscribe(l *listener) {
+	p.mu.Lock()
+	delete(p.listeners, l)
+	p.mu.Unlock()
 	for _, uri := range l.wants.URIs {
 		p.letGo(subscription{l.owner, uri}, l.stamp)
 	}
 }
 
-// announce gives a notification to everyone who listens for it.
-func (p *pooled) announce(m *message.Message) {
+// announce gives a notification to everyone who listens for it; to those of one user, if it
+// came for that user.
+func (p *pooled) announce(m *message.Message, of *owner) {
 	p.mu.Lock()
 	var to []*listener
 	for l := range p.listeners {
-		if l.wants.Wants(m) && (p.bridge.per != PerShared || m.Method != translate.ResourceUpdated || stampedFor(m, l.user)) {
+		switch {
+		case of != nil && l.owner != *of:
+		case p.bridge.per == PerShared && m.Method == translate.ResourceUpdated && !stampedFor(m, l.user):
+		case !l.ready && len(l.early) < maxEarly:
+			l.early = append(l.early, m)
+		case l.ready && l.wants.Wants(m):
 			to = append(to, l)
 		}
 	}
 	p.mu.Unlock()
 	for _, l := range to {
-		l.stream.push(event{frame: translate.Notify(m, l.id), msg: m})
+		l.tell(m)
 	}
 }

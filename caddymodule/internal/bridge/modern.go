@@ -13,6 +13,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
 // farFuture is the deadline of a subscription that no token limits.
@@ -79,6 +80,9 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 		return b.hostedCall(w, r, call, settings, p)
 	}
 	defer p.release()
+	if call.Message.Method == message.MethodListen && translate.Plain(call.Message) {
+		return b.listen(w, r, call, settings, p)
+	}
 	if refusal := p.checkHeaders(r, call); refusal != nil {
 		return refusal
 	}
@@ -246,7 +250,7 @@ func (p *pooled) start(call *admission.Call, settings *Settings, legacy bool) {
 func (p *pooled) probe(settings *Settings) {
 	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
 	defer cancel()
-	era, _, err := p.conn.Probe(ctx)
+	era, answered, err := p.conn.Probe(ctx)
 	switch {
 	case err != nil:
 		p.bridge.breaker.failed(p.kind)
@@ -265,6 +269,10 @@ func (p *pooled) probe(settings *Settings) {
 		}
 		p.end("it speaks legacy protocol versions only")
 	default:
+		p.modern = translate.ReadDiscovered(answered)
+		if p.bridge.per == PerShared && !p.modern.Stamps() {
+			p.modern.WithholdSubscribe()
+		}
 		p.bridge.breaker.succeeded(p.kind)
 		p.bridge.mu.Lock()
 		p.bridge.modernServer = true

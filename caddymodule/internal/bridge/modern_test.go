@@ -167,7 +167,7 @@ func TestASubscriptionOutlivesTheCallTimeoutAndEndsWithItsToken(t *testing.T) {
 	g := open(t, func(s *Settings) { s.CallTimeout = 20 * time.Millisecond })
 	began := time.Now()
 	resp := g.modern(`"sub"`, "subscriptions/listen", `"notifications":{}`, "X-Expires", "300ms")
-	resp.says(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}}`)
+	resp.says(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"sub"},"notifications":{}}}`)
 	resp.says(`{"jsonrpc":"2.0","id":"sub","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}}`)
 	resp.ends()
 	if lived := time.Since(began); lived < 250*time.Millisecond {

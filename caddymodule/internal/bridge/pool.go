@@ -32,6 +32,7 @@ type pooled struct {
 	version      string                 // asked of it
 	capabilities translate.Capabilities // told to it
 	greeting     *message.Message       // its answer to initialize
+	modern       *translate.Server      // what a modern server has said of itself
 	// tenants are the legacy sessions that share it; nil if it serves modern clients.
 	tenants *tenants
 
@@ -51,6 +52,7 @@ type pooled struct {
 	idle      *time.Timer
 
 	holdings map[subscription]*holding
+	unions   map[owner]*union // of listens at a modern server
 }
 
 const levelUnset = 100
@@ -81,7 +83,7 @@ func (b *Bridge) newPooled(k kind) *pooled {
 	table.processes++
 	p := &pooled{
 		bridge: b, kind: k, headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
-		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, holdings: map[subscription]*holding{},
+		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, holdings: map[subscription]*holding{}, unions: map[owner]*union{},
 	}
 	b.pool[k] = append(b.pool[k], p)
 	return p
@@ -217,7 +219,7 @@ func (p *pooled) clear(reason string) {
 	}
 	conn := p.conn
 	for l := range p.listeners {
-		l.stream.push(event{frame: backend.ListenResult(l.id), last: true})
+		l.finish(nil)
 	}
 	p.mu.Unlock()
 	p.forget()
@@ -276,7 +278,7 @@ func (p *pooled) fromServer(m *message.Message, frame []byte) {
 		return
 	}
 	if server != nil && m.Method != message.MethodLog {
-		p.announce(m)
+		p.announce(m, nil)
 		return
 	}
 	if m.Method == message.MethodLog {

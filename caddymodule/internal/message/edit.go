@@ -21,15 +21,15 @@ type Editor struct {
 	splices []splice
 	buf     [8]splice
 
-	drop   []droppedPrefix
-	set    []MetaValue // into _meta
-	result []MetaValue // into result
+	drop  []droppedPrefix
+	set   []MetaValue // into _meta
+	front []MetaValue // into params or result
 }
 
 // droppedPrefix is what the names of members begin with that leave every _meta.
 type droppedPrefix struct{ prefix, folded string }
 
-// MetaValue is a member that an [Editor] puts into _meta or into result.
+// MetaValue is a member that an [Editor] puts into _meta, params or result.
 type MetaValue struct {
 	Key   string
 	Value []byte // raw JSON, on one line
@@ -50,6 +50,15 @@ func (e *Editor) ID(raw []byte) *Editor {
 // Param replaces a member of params, if it is there.
 func (e *Editor) Param(name string, raw []byte) *Editor {
 	return e.replace(&e.m.Params, name, raw)
+}
+
+// SetParam replaces a member of params, or puts it in front of the others.
+func (e *Editor) SetParam(name string, raw []byte) *Editor {
+	if e.m.Params.find(name) == nil {
+		e.front = append(e.front, MetaValue{name, raw})
+		return e
+	}
+	return e.Param(name, raw)
 }
 
 // ResultMember replaces a member of result, if it is there.
@@ -105,7 +114,7 @@ func (e *Editor) SetMeta(values ...MetaValue) *Editor {
 // DefaultResult puts a member in front of those of result, unless it is there.
 func (e *Editor) DefaultResult(name string, raw []byte) *Editor {
 	if e.m.Result.Present() && e.m.Result.find(name) == nil {
-		e.result = append(e.result, MetaValue{name, raw})
+		e.front = append(e.front, MetaValue{name, raw})
 	}
 	return e
 }
@@ -169,7 +178,7 @@ func (e *Editor) editMeta() {
 		}
 		holder, name = &m.Result, "result"
 	}
-	front := e.result
+	front := e.front
 	kept := e.dropMembers(&m.Meta)
 	if len(e.set) > 0 {
 		inner := memberText(e.set, kept > 0)

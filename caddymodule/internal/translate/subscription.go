@@ -1,9 +1,12 @@
 package translate
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/identity"
 )
@@ -24,19 +27,40 @@ type Subscriptions struct {
 	URIs      []string `json:"resourceSubscriptions,omitempty"`
 }
 
-// Subscriptions reads what a subscriptions/listen asks for, as far as the server has it.
-func (s *Server) Subscriptions(m *message.Message) (Subscriptions, error) {
-	var asked Subscriptions
-	if err := json.Unmarshal(m.Params.Get("notifications"), &asked); err != nil {
-		return asked, err
-	}
+// Grant is what the server has of what is asked for.
+func (s *Server) Grant(asked Subscriptions) Subscriptions {
 	asked.Tools = asked.Tools && s.Has("tools", "listChanged")
 	asked.Prompts = asked.Prompts && s.Has("prompts", "listChanged")
 	asked.Resources = asked.Resources && s.Has("resources", "listChanged")
 	if !s.Has("resources", "subscribe") {
 		asked.URIs = nil
 	}
-	return asked, nil
+	return asked
+}
+
+// ReadSubscriptions reads what a subscriptions/listen asks for, or what its acknowledgement
+// grants.
+func ReadSubscriptions(m *message.Message) (s Subscriptions, err error) {
+	if raw := m.Params.Get("notifications"); raw != nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	slices.Sort(s.URIs)
+	s.URIs = slices.Compact(s.URIs)
+	return s, err
+}
+
+// Plain says whether a subscriptions/listen asks for something of [Subscriptions], and for
+// nothing else.
+func Plain(m *message.Message) bool {
+	for name := range m.Params.All() {
+		if name != "_meta" && name != "notifications" {
+			return false
+		}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(m.Params.Get("notifications")))
+	decoder.DisallowUnknownFields()
+	var s Subscriptions
+	return decoder.Decode(&s) == nil && s.Any()
 }
 
 // Any says whether there is anything to listen to.
@@ -86,11 +110,44 @@ func Notify(m *message.Message, id []byte) []byte {
 
 // Updated is the gateway's own notification that a resource may have changed.
 func Updated(uri string) *message.Message {
-	m, err := message.Parse(frame(map[string]any{"jsonrpc": "2.0", "method": ResourceUpdated, "params": map[string]string{"uri": uri}}), 0)
+	return notification(map[string]any{"method": ResourceUpdated, "params": map[string]string{"uri": uri}})
+}
+
+// Changes are the gateway's own notifications that all of the subscriptions may have changed.
+func (s Subscriptions) Changes() (all []*message.Message) {
+	for method, granted := range map[string]bool{ToolsChanged: s.Tools, PromptsChanged: s.Prompts, ResourcesChanged: s.Resources} {
+		if granted {
+			all = append(all, notification(map[string]any{"method": method}))
+		}
+	}
+	for _, uri := range s.URIs {
+		all = append(all, Updated(uri))
+	}
+	return all
+}
+
+func notification(members map[string]any) *message.Message {
+	members["jsonrpc"] = "2.0"
+	m, err := message.Parse(frame(members), 0)
 	if err != nil {
-		panic("translate: " + err.Error()) // of a string
+		panic("translate: " + err.Error()) // it is made of strings
 	}
 	return m
+}
+
+// Listen is the gateway's request to a modern server for all that is in the subscriptions.
+func (s Subscriptions) Listen() []byte {
+	return frame(map[string]any{"jsonrpc": "2.0", "id": 0, "method": message.MethodListen, "params": map[string]any{
+		"_meta": json.RawMessage(backend.OwnMeta), "notifications": s,
+	}})
+}
+
+// Only is what of the subscriptions is granted.
+func (s Subscriptions) Only(granted Subscriptions) Subscriptions {
+	return Subscriptions{
+		Tools: s.Tools && granted.Tools, Prompts: s.Prompts && granted.Prompts, Resources: s.Resources && granted.Resources,
+		URIs: slices.DeleteFunc(slices.Clone(s.URIs), func(uri string) bool { return !slices.Contains(granted.URIs, uri) }),
+	}
 }
 
 // Subscribe is the gateway's request to begin or to end the updates of a resource.

@@ -1,8 +1,8 @@
 // Package translate turns what one era of the protocol says into the other's words, one
 // message at a time and without state: for a modern client (MCP 2026-07-28) of a legacy
-// server.
+// server, and for a legacy client of a modern server ([Client]).
 //
-// The server is taken through initialize once, by the gateway. What it said of itself then
+// A legacy server is taken through initialize once, by the gateway. What it said of itself then
 // answers server/discover. Each request loses the _meta that a legacy server does not know,
 // each result gains what a modern client must find in it, and a request of the server in
 // the middle of a call becomes a result of the kind input_required.
@@ -46,6 +46,15 @@ func ReadServer(m *message.Message) (*Server, error) {
 	return s, nil
 }
 
+// ReadDiscovered reads the answer of a modern server to server/discover.
+func ReadDiscovered(m *message.Message) *Server {
+	s := &Server{Version: protocol.Version20260728, info: m.Meta.Get(message.MetaServerInfo), instructions: m.Result.Get("instructions")}
+	if json.Unmarshal(m.Result.Get("capabilities"), &s.capabilities) != nil {
+		s.capabilities = map[string]json.RawMessage{} // it has nothing but its methods
+	}
+	return s
+}
+
 // Has says whether the server declared a capability, and in it the member sub if that is
 // not empty.
 func (s *Server) Has(capability, sub string) bool {
@@ -81,6 +90,20 @@ func (s *Server) Greeting(initialized *message.Message, id []byte) []byte {
 		edit.ResultMember("capabilities", frame(s.capabilities))
 	}
 	return edit.Bytes()
+}
+
+// Initialized is what a modern server says of itself, as the answer to an initialize for a
+// legacy version.
+func (s *Server) Initialized(id []byte, version string) []byte {
+	info := s.info
+	if info == nil {
+		info = json.RawMessage(`{"name":"unknown","version":"0"}`) // it need not say, but must here
+	}
+	result := map[string]any{"protocolVersion": version, "capabilities": s.capabilities, "serverInfo": info}
+	if s.instructions != nil {
+		result["instructions"] = s.instructions
+	}
+	return frame(map[string]any{"jsonrpc": "2.0", "id": json.RawMessage(id), "result": result})
 }
 
 // Discover is the answer to server/discover.

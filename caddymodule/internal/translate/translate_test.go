@@ -188,10 +188,11 @@ func TestWithdrawnAnswersEveryKindOfQuestion(t *testing.T) {
 
 func TestSubscriptionsAreGrantedAsFarAsTheServerHasThem(t *testing.T) {
 	listen := parse(t, `{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a://b"]}}}`)
-	got, err := server(t).Subscriptions(listen)
-	if err != nil {
+	asked, err := ReadSubscriptions(listen)
+	if err != nil || !Plain(listen) {
 		t.Fatal(err)
 	}
+	got := server(t).Grant(asked)
 	if !got.Tools || got.Prompts || len(got.URIs) != 1 || !got.Any() {
 		t.Errorf("granted %+v", got)
 	}

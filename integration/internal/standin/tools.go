@@ -155,7 +155,7 @@ func (c *call) publish() (string, bool) {
 	listens := slices.Clone(c.server.listens)
 	c.server.mu.Unlock()
 	for _, id := range listens {
-		c.server.publish("notifications/resources/updated", id)
+		c.server.publish("notifications/resources/list_changed", id)
 	}
 	return strconv.Itoa(len(listens)), true
 }

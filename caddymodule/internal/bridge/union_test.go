@@ -1,0 +1,136 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// listening opens a subscriptions/listen of a modern client and takes its acknowledgement.
+func (g *gateway) listening(ctx context.Context, id, user, asks string) *reader {
+	g.t.Helper()
+	body, header := modern(id, "subscriptions/listen", `"notifications":`+asks, "X-User", user)
+	resp := g.do(ctx, http.MethodPost, body, header...)
+	resp.says(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":` + id + `},"notifications":` + asks + `}}`)
+	return resp
+}
+
+// tells makes the server write what it says to its newest listen.
+func (g *gateway) tells(user string, lines ...string) {
+	g.t.Helper()
+	body, header := modernTool(`"t"`, "own", saying(append(lines, answered)...), "X-User", user)
+	g.post(body, header...).holds(http.StatusOK, `"done":true`)
+}
+
+func changed(list, id string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/%s/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s}}}`, list, id)
+}
+
+func updatedFor(uri, id string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"uri":%q}}`, id, uri)
+}
+
+// A server has one listen for all of a user's clients, and each is told what it asked for.
+func TestAModernServerHasOneListenForAUsersClients(t *testing.T) {
+	g := open(t, nil, trace)
+	a := g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true}`)
+	b := g.listening(t.Context(), `7`, "alice", `{"toolsListChanged":true,"promptsListChanged":true}`)
+	if n := g.log.count("subscriptions/listen"); n != 1 {
+		t.Fatalf("the server has %d listens", n)
+	}
+	g.tells("alice", changed("prompts", "$listen"), changed("tools", "$listen"))
+	a.says(changed("tools", `"a"`))
+	b.says(changed("prompts", `7`))
+	b.says(changed("tools", `7`))
+	line := g.log.read(t, "subscriptions/listen")
+	if !strings.Contains(line, `"subject":"alice"`) {
+		t.Errorf("the listen is in nobody's name: %s", line)
+	}
+}
+
+// Who asks for more has the listen opened anew; who listened before is told to look again.
+func TestAListenForMoreReplacesTheOneBefore(t *testing.T) {
+	g := open(t, nil, trace)
+	a := g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["a://1"]}`)
+	ctx, leave := context.WithCancel(t.Context())
+	b := g.listening(ctx, `"b"`, "alice", `{"resourceSubscriptions":["a://2"]}`)
+	a.says(synthetic("a://1", `"a"`))
+	g.log.read(t, "notifications/cancelled")
+	g.tells("alice", updatedFor("a://1", "$listen"), updatedFor("a://2", "$listen"), updatedFor("a://3", "$listen"))
+	a.says(updatedFor("a://1", `"a"`))
+	b.says(updatedFor("a://2", `"b"`))
+	leave()
+	g.until("the server is asked for less", func() bool {
+		return g.log.count("subscriptions/listen", `["a://1"]`) == 2
+	})
+	a.says(synthetic("a://1", `"a"`))
+}
+
+// synthetic is the gateway's own notification.
+func synthetic(uri, id string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"uri":%q}}`, id, uri)
+}
+
+// A listen that the server refuses costs the others nothing.
+func TestAListenThatIsRefusedLeavesTheOthers(t *testing.T) {
+	g := open(t, nil, trace)
+	a := g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["a://1"]}`)
+	body, header := modern(`"b"`, "subscriptions/listen", `"notifications":{"resourceSubscriptions":["refused://"]}`)
+	g.post(body, header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":"b","error":{"code":-32602,"message":"no such resource"}}`)
+	a.says(synthetic("a://1", `"a"`))
+	g.tells("alice", updatedFor("a://1", "$listen"))
+	a.says(updatedFor("a://1", `"a"`))
+}
+
+// With the last of those who listen the listen ends, and with it nothing is left.
+func TestTheLastWhoLeavesEndsTheListen(t *testing.T) {
+	g := open(t, nil, trace)
+	ctx, leave := context.WithCancel(t.Context())
+	g.listening(ctx, `"a"`, "alice", `{"toolsListChanged":true}`)
+	p := g.process()
+	leave()
+	g.log.read(t, "notifications/cancelled")
+	g.until("nothing is left", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.unions) == 0 && len(p.listeners) == 0
+	})
+}
+
+// Each user of a process that all share has a listen of their own.
+func TestUsersOfASharedServerListenForThemselves(t *testing.T) {
+	g := sharing(t, PerShared, nil)
+	g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true}`)
+	b := g.listening(t.Context(), `"b"`, "bob", `{"resourceSubscriptions":["a://1"]}`)
+	g.tells("bob", updatedFor("a://1", "$listen"), strings.Replace(updatedFor("a://1/2", "$listen"), `{"io`, `{"io.github.snapgate/user":"`+userKey("bob")+`","io`, 1))
+	b.says(updatedFor("a://1/2", `"b"`))
+	for _, user := range []string{"alice", "bob"} {
+		if n := g.log.count("subscriptions/listen", `"subject":"`+user+`"`); n != 1 {
+			t.Errorf("the server has %d listens of %s", n, user)
+		}
+	}
+}
+
+// What a server ends, it ends for all; the end of the process is told as one.
+func TestTheServerEndsAListen(t *testing.T) {
+	g := open(t, nil, trace)
+	const cancelled = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":$listen}}`
+	a := g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true}`)
+	g.tells("alice", cancelled)
+	a.says(`{"jsonrpc":"2.0","id":"a","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"a"}}}`)
+	again := g.listening(t.Context(), `"b"`, "alice", `{"toolsListChanged":true}`)
+	body, header := modernTool(`1`, "die", ``)
+	g.post(body, header...).body()
+	if _, data := again.next(); !strings.Contains(data, "ended") {
+		t.Errorf("after the end of the process: %s", data)
+	}
+}
+
+// A listen for what the gateway does not know is between the client and the server.
+func TestAListenForMoreThanTheProtocolHasIsPassedOn(t *testing.T) {
+	g := open(t, nil, trace)
+	g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true,"x-own":1}`)
+	g.log.read(t, `"x-own":1`)
+}
