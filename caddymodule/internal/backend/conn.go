@@ -100,6 +100,14 @@ func (c *Conn) Close(reason string) {
 	}
 }
 
+// Open says whether calls are taken: it turns false before the first call is told that the
+// process has ended.
+func (c *Conn) Open() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed == nil
+}
+
 // Done is closed when the process and its group are gone.
 func (c *Conn) Done() <-chan struct{} { return c.process.Done() }
 

@@ -79,7 +79,7 @@ func TestAStartThatSucceedsForgetsTheFailures(t *testing.T) {
 	if n := len(g.bridge.breaker.faults); n != 0 {
 		t.Errorf("%d failures are remembered", n)
 	}
-	g, _ = failing(t, PerSession, initializeVar+"=error")
+	g, _ = failing(t, PerSession, initializeVar+"=error", legacyChild)
 	for range breakAfter + 1 {
 		g.post(initializeRequest).holds(http.StatusOK, "Unsupported protocol version")
 	}

@@ -134,21 +134,22 @@ type Bridge struct {
 	// sealer makes the requestState of parked calls.
 	sealer *seal.Sealer
 
-	mu        sync.Mutex
-	closed    bool
-	sessions  map[string]*session
-	pool      map[kind][]*pooled
-	parked    map[string]*relay // by the id in their requestState
-	freed     chan struct{}     // closed, and made anew, when a process is free again
-	headers   map[kind]*sharedTable
-	processes int
-	// generation orders the processes that sessions share by age.
-	generation int
+	mu         sync.Mutex
+	closed     bool
+	sessions   map[string]*session
+	pool       map[kind][]*pooled
+	parked     map[string]*relay // by the id in their requestState
+	freed      chan struct{}     // closed, and made anew, when a process is free again
+	headers    map[kind]*sharedTable
+	processes  int
+	generation int            // of the process that was started last
 	running    sync.WaitGroup // processes
 	// legacyServer says that the server behind speaks legacy versions only, so that a
 	// process for modern clients need not be probed.
 	legacyServer bool
 	modernServer bool // a process of it was found modern
+	initialized  bool // a process of it has taken initialize
+	modernOnly   bool // one that refused it was found modern
 }
 
 // New makes a bridge. Nothing is started before the first call.

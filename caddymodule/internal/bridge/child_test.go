@@ -71,6 +71,7 @@ type incoming struct {
 
 		ProtocolVersion string
 		Notifications   json.RawMessage
+		RequestState    string
 		Arguments       struct {
 			Say   []string // lines to write; $id and $token are those of the request
 			Burst int      // notifications to write before them
@@ -172,6 +173,15 @@ func (s *server) call(m incoming) {
 		s.result(m.ID, `{"content":[],"isError":true}`)
 	case "pid":
 		s.result(m.ID, fmt.Sprintf(`{"pid":%d}`, os.Getpid()))
+	case "wants": // input, twice, as modern servers ask for it
+		switch m.Params.RequestState {
+		case "":
+			s.result(m.ID, `{"resultType":"input_required","requestState":"one","inputRequests":{"name":{"method":"elicitation/create","params":{"message":"who?","n":12345678901234567890}},"where":{"method":"roots/list"}}}`)
+		case "one":
+			s.result(m.ID, `{"resultType":"input_required","requestState":"two"}`)
+		default:
+			s.result(m.ID, `{"resultType":"complete","rounds":2}`)
+		}
 	case "hold":
 		s.held[string(m.ID)] = m.ID
 	case "die":
@@ -206,6 +216,14 @@ func (s *server) listen(m incoming) {
 	s.say(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"notifications":%s}}`, m.ID, m.Params.Notifications)
 }
 
+// declared are the capabilities of the server.
+func declared(fallback string) string {
+	if text := os.Getenv(capabilitiesVar); text != "" {
+		return text
+	}
+	return fallback
+}
+
 // subscribe treats a resource as its name says.
 func (s *server) subscribe(m incoming) {
 	switch m.Params.URI {
@@ -236,11 +254,7 @@ func (s *server) initialize(m incoming) {
 		os.Exit(4)
 	case "silent":
 	default:
-		declared := os.Getenv(capabilitiesVar)
-		if declared == "" {
-			declared = capabilities
-		}
-		s.result(id, `{"protocolVersion":"2025-11-25","capabilities":`+declared+`,"serverInfo":{"name":"child","version":"1"}}`)
+		s.result(id, `{"protocolVersion":"2025-11-25","capabilities":`+declared(capabilities)+`,"serverInfo":{"name":"child","version":"1"}}`)
 	}
 }
 
@@ -252,6 +266,6 @@ func (s *server) discover(id json.RawMessage) {
 		os.Exit(4)
 	case "silent":
 	default:
-		s.result(id, `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{},"cacheScope":"public","ttlMs":0}`)
+		s.result(id, `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":`+declared("{}")+`,"cacheScope":"public","ttlMs":0}`)
 	}
 }

@@ -116,6 +116,7 @@ func (p *pooled) handshake(settings *Settings) {
 	answered, err := p.conn.Ask(ctx, p.capabilities.Initialize(p.version, "snapgate", backend.Version))
 	var server *translate.Server
 	if err == nil {
+		p.refuses = answered.IsError()
 		server, err = translate.ReadServer(answered)
 	}
 	if err == nil {
@@ -129,6 +130,9 @@ func (p *pooled) handshake(settings *Settings) {
 	}
 	if err == nil {
 		p.bridge.breaker.succeeded(p.kind)
+		p.bridge.mu.Lock()
+		p.bridge.initialized = true
+		p.bridge.mu.Unlock()
 	} else {
 		p.bridge.breaker.failed(p.kind)
 		if p.tenants == nil {

@@ -135,9 +135,7 @@ func TestAParkedCallExpires(t *testing.T) {
 	// Its process serves the next one.
 	body, header = capable(`3`, "pid", ``, "")
 	g.post(body, header...).holds(http.StatusOK, `"pid"`)
-	if n := g.bridge.Processes(); n != 1 {
-		t.Errorf("%d processes run", n)
-	}
+	g.until("one process runs", func() bool { return g.bridge.Processes() == 1 }) // the one that was probed is ending
 }
 
 func TestAParkedCallKeepsItsProcessFromOthers(t *testing.T) {

@@ -82,7 +82,7 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 	}
 	defer release()
 	if call.Message.Method == message.MethodInitialize && call.SessionID == "" {
-		if b.per != PerSession {
+		if b.per != PerSession || b.servesModernOnly() {
 			return b.initializeShared(w, r, call, settings)
 		}
 		return b.initialize(w, r, call, settings)
@@ -137,7 +137,7 @@ func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admissi
 	x.bridge, x.call, x.stream = s.bridge, call, in.stream
 	last, err := x.run(w, r, time.Now().Add(timeout))
 	if err != nil && sent != nil {
-		sent.Cancel(nil, err.Error())
+		s.cancelCall(in, err.Error())
 	}
 	s.finish(m, in, x.began || x.gone)
 	s.bridge.record(settings.Audit, call, last, err, x.bytesOut)
@@ -159,7 +159,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admiss
 		}
 		return http.StatusOK
 	}}
-	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, s.sender(s.conn, call, settings))
+	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, b.greeting(s, call, settings))
 	if refusal != nil {
 		s.end("the server takes no messages")
 		return answer.New(http.StatusBadGateway, protocol.CodeInternal, "The server behind the gateway failed to start")
@@ -220,12 +220,25 @@ func (s *session) initialized(last event, err error) {
 	case s.share != nil: // its process was seen to start before
 	case err == nil:
 		s.bridge.breaker.succeeded(try)
+		if last.msg != nil && !failed(last) {
+			s.bridge.mu.Lock()
+			s.bridge.initialized = true
+			s.bridge.mu.Unlock()
+		}
 	case errors.Is(err, backend.ErrClosed) || errors.Is(err, errTimeout):
 		s.bridge.breaker.failed(try)
 	}
 	if err != nil || failed(last) {
 		s.end("initialize failed")
 	}
+}
+
+// cancelCall gives up on a call, in whichever round it is.
+func (s *session) cancelCall(in *inCall, reason string) {
+	s.mu.Lock()
+	call := in.call
+	s.mu.Unlock()
+	call.Cancel(nil, reason)
 }
 
 func (s *session) touch() {

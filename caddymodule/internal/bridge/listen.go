@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
@@ -20,6 +21,8 @@ type listener struct {
 	id      []byte
 	stream  *stream
 	session *session // instead of id and stream
+	at      *pooled  // with session
+	over    atomic.Bool
 
 	owner owner
 	user  string
@@ -121,7 +124,8 @@ func (l *listener) tell(m *message.Message) {
 // finish tells the listener that nothing more comes, and why, if that is no good end.
 func (l *listener) finish(err error) {
 	switch {
-	case l.session != nil: // it listens again with its next message
+	case l.session != nil:
+		l.over.Store(true) // it listens again with its next message
 	case err != nil:
 		l.stream.push(event{last: true, err: err})
 	default:

@@ -23,10 +23,13 @@ type pooled struct {
 	bridge *Bridge
 	kind   kind
 	conn   *backend.Conn
+	// generation is higher for a process that was started later.
+	generation int
 
 	ready   chan struct{}   // closed once the fields below are final
 	refusal *answer.Refusal // why there is no process
 	legacy  bool            // it was probed and speaks legacy versions only
+	refuses bool            // initialize, which it has answered with an error
 	// server is set for a legacy server that was taken through initialize.
 	server       *translate.Server
 	version      string                 // asked of it
@@ -81,8 +84,9 @@ func (b *Bridge) newPooled(k kind) *pooled {
 		b.headers[k.tools()] = table
 	}
 	table.processes++
+	b.generation++
 	p := &pooled{
-		bridge: b, kind: k, headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
+		bridge: b, kind: k, generation: b.generation, headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
 		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, holdings: map[subscription]*holding{}, unions: map[owner]*union{},
 	}
 	b.pool[k] = append(b.pool[k], p)
@@ -103,12 +107,15 @@ func (p *pooled) await(ctx context.Context) *answer.Refusal {
 
 func (p *pooled) use() bool {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ended {
-		return false
+	gone := p.ended || !p.conn.Open()
+	if !gone {
+		p.users++
 	}
-	p.users++
-	return true
+	p.mu.Unlock()
+	if gone {
+		p.end("the server has ended") // so that the next one who looks finds another
+	}
+	return !gone
 }
 
 func (p *pooled) release() {
@@ -235,7 +242,7 @@ func (p *pooled) reap() {
 	timeout := p.bridge.settings.Load().IdleTimeout
 	p.mu.Lock()
 	left := timeout - time.Since(p.lastUsed)
-	if p.users > 0 || p.tenants != nil && p.tenants.subscribed() {
+	if p.users > 0 || p.reports() || p.tenants != nil && p.tenants.subscribed() {
 		left = timeout
 	}
 	due := left <= 0 && !p.ended
@@ -260,8 +267,8 @@ func (p *pooled) closed(err error) {
 	p.bridge.exited(p.kind.owner)
 }
 
-// fromServer takes what belongs to no call. What the server logs goes to the call that
-// asked for logs, if there is but one it can be from.
+// fromServer takes what names no call. What nobody listens to goes to the call that it can
+// be about, if there is but one.
 func (p *pooled) fromServer(m *message.Message, frame []byte) {
 	p.mu.Lock()
 	server, ended := p.server, p.ended
@@ -277,28 +284,31 @@ func (p *pooled) fromServer(m *message.Message, frame []byte) {
 		p.request(m)
 		return
 	}
-	if server != nil && m.Method != message.MethodLog {
+	announced := translate.Announced(m.Method)
+	if announced && server != nil {
 		p.announce(m, nil)
 		return
 	}
-	if m.Method == message.MethodLog {
-		if target := p.onlyLogger(m); target != nil {
-			target.Deliver(backend.Event{Frame: frame, Message: m})
-			return
-		}
+	if target := p.onlyCall(m); target != nil && !announced {
+		target.Deliver(backend.Event{Frame: frame, Message: m})
+		return
 	}
 	p.bridge.settings.Load().Logger.Debug("a notification of the server belongs to no call", "method", m.Method)
 }
 
-// onlyLogger is the sink of the one call in flight, if it asked for such a message.
-func (p *pooled) onlyLogger(m *message.Message) backend.Sink {
-	level, _ := m.Params.String("level")
+// onlyCall is the sink of the one call in flight, if the notification may be about it and
+// its client understands it. A log message must have been asked for.
+func (p *pooled) onlyCall(m *message.Message) backend.Sink {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.calls) != 1 || p.bridge.per == PerShared {
-		return nil // it may be from another user's call that has just ended
+	if len(p.calls) != 1 || p.bridge.per == PerShared || m.Method == message.MethodCancelled || m.Method == translate.ElicitationComplete {
+		return nil // under shared it may be from another user's call that has just ended
 	}
 	for s, call := range p.calls {
+		if m.Method != message.MethodLog {
+			return s
+		}
+		level, _ := m.Params.String("level")
 		asked, ok := call.Meta.String(message.MetaLogLevel)
 		if ok && (p.server == nil || translate.Severity(level) >= translate.Severity(asked)) {
 			return s

@@ -118,10 +118,10 @@ func (r *relay) abandon(reason string) {
 	}
 	r.asking, r.queue, r.over = nil, nil, true
 	r.mu.Unlock()
+	r.call.Cancel(nil, reason) // first, since the server may answer the call as soon as it is answered
 	for _, m := range asked {
 		r.p.conn.Say(translate.Withdrawn(m))
 	}
-	r.call.Cancel(nil, reason)
 	r.p.freeFrom(r)
 	r.p.release()
 }

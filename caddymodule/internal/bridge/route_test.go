@@ -157,6 +157,7 @@ func TestAnIdleSessionIsNotEndedUnderACall(t *testing.T) {
 func TestAnIdleProcessIsNotEndedUnderACall(t *testing.T) {
 	for range 5000 {
 		p := New(PerSession).newPooled(kind{era: "modern"})
+		p.conn = backend.New(backend.Config{})
 		p.lastUsed, p.idle = time.Now().Add(-24*time.Hour), time.AfterFunc(time.Hour, func() {})
 		var race sync.WaitGroup
 		ready := make(chan struct{})

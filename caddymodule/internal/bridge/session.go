@@ -15,6 +15,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
 // maxStreams is how many GET streams a session may have open; the newest receives.
@@ -43,6 +44,7 @@ type session struct {
 	standalone *stream
 	kept       []*stream // streams of calls that a client may come back to, oldest first
 	streams    int       // number of the next one
+	questions  int       // of the gateway's own
 	lastUsed   time.Time
 	idle       *time.Timer
 }
@@ -52,12 +54,19 @@ type inCall struct {
 	stream    *stream
 	call      *backend.Call
 	cancelled *message.Message // came in that moment
+	quest     *quest           // that makes the call anew with what its client is asked; or nil
 }
 
 // asking is a request of a server that its client has not answered.
 type asking struct {
-	from *backend.Conn
+	from asker
 	id   []byte
+}
+
+// asker is who asked: a child, or the gateway for one that does not ask by itself.
+type asker interface {
+	Send(m *message.Message, stamp []message.MetaValue) error // the client's answer
+	Say(frame []byte) error                                   // the gateway's, in its place
 }
 
 // owner is whom a session belongs to: not the token, which is renewed, but issuer
@@ -128,7 +137,12 @@ func (o owner) key() string { return o.issuer + "\n" + o.subject }
 
 // send carries a call that was entered.
 func (s *session) send(conn *backend.Conn, m *message.Message, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
-	call, err := conn.Call(m, stamp, in.stream)
+	return s.sendTo(conn, m, stamp, in, in.stream)
+}
+
+// sendTo is send where the answer does not go to the client as it is.
+func (s *session) sendTo(conn *backend.Conn, m *message.Message, stamp []message.MetaValue, in *inCall, sink backend.Sink) (*backend.Call, error) {
+	call, err := conn.Call(m, stamp, sink)
 	s.mu.Lock()
 	in.call = call
 	cancelled, ended := in.cancelled, s.ended
@@ -213,7 +227,7 @@ func (s *session) resume(lastEventID string) (*stream, int64, bool) {
 func (s *session) fromServer(m *message.Message, frame []byte) { s.deliver(s.conn, m, frame) }
 
 // deliver gives the client what a child says outside its answers.
-func (s *session) deliver(from *backend.Conn, m *message.Message, frame []byte) {
+func (s *session) deliver(from asker, m *message.Message, frame []byte) {
 	s.mu.Lock()
 	switch {
 	case m.Kind == message.Request && (s.ended || len(s.asked) >= maxAsked):
@@ -234,10 +248,10 @@ func (s *session) deliver(from *backend.Conn, m *message.Message, frame []byte) 
 }
 
 // target is the one stream that a message goes to. Legacy messages do not say which
-// call they belong to: with one call in flight it is that one.
+// call they belong to: with one call in flight it is that one, save for what is about none.
 func (s *session) target(m *message.Message) *stream {
 	listening := s.standalone.attached()
-	if len(s.calls) == 0 || listening && (len(s.calls) > 1 || strings.HasSuffix(m.Method, "/list_changed")) {
+	if len(s.calls) == 0 || listening && (len(s.calls) > 1 || strings.HasSuffix(m.Method, "/list_changed") || m.Method == translate.ResourceUpdated) {
 		return s.standalone
 	}
 	var newest *stream
@@ -263,14 +277,14 @@ func (s *session) lost(e event) {
 }
 
 // unheard answers a request that no client will see.
-func unheard(from *backend.Conn, m *message.Message) {
+func unheard(from asker, m *message.Message) {
 	refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client does not read its messages")
 	_ = from.Say(refusal.Frame(m.ID)) // if it can't be told, it is ending
 }
 
 // answered returns the child whose open request has the id of the message, and closes the
 // request; nil if there is none in this session.
-func (s *session) answered(m *message.Message) *backend.Conn {
+func (s *session) answered(m *message.Message) asker {
 	key := message.IDKey(m.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -291,7 +305,7 @@ func (s *session) cancel(m *message.Message) {
 	if call == nil {
 		return // it has ended, or never was
 	}
-	if call.Cancel(m, "") {
+	if call.Cancel(m, "") || in.quest != nil && in.quest.stop() {
 		in.stream.push(event{last: true, err: errCanceled})
 	}
 }

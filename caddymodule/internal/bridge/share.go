@@ -21,9 +21,11 @@ import (
 // had asked for.
 type share struct {
 	kind         kind
-	version      string
-	capabilities translate.Capabilities
+	client       translate.Client
+	capabilities translate.Capabilities // that a legacy server is told
 	user         string
+	upgraded     bool // the server is modern
+	refused      bool // the server has refused initialize
 
 	// Under session.mu:
 	seats   int                 // what it has at a process, or waits for one with
@@ -31,6 +33,8 @@ type share struct {
 	level   string              // of logs, that the client asked for; "" if it did not
 	uris    map[string]bool     // subscribed to
 	stamp   []message.MetaValue // of its last message, for what is asked in its name
+
+	listener *listener // of an upgraded session, instead of tenants
 }
 
 // rootsChanged is what a client says of its roots, which are those of one session.
@@ -49,7 +53,14 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 	if refusal := b.enterShared(s, settings); refusal != nil {
 		return refusal
 	}
+	s.share.upgraded = b.servesModernOnly()
 	p, refusal := b.seat(r.Context(), s, call, settings)
+	if refusal != nil && s.share.refused && !b.takesInitialize() {
+		s.share.upgraded = true
+		if modern, none := b.seat(r.Context(), s, call, settings); none == nil {
+			p, refusal = modern, nil
+		}
+	}
 	if refusal != nil {
 		s.end("the server failed to start")
 		return refusal
@@ -57,7 +68,7 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 	defer p.stand(s)
 	x := &exchange{sessionID: s.id}
 	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, func(in *inCall) (*backend.Call, error) {
-		in.stream.push(event{frame: p.server.Greeting(p.greeting, call.Message.ID), last: true})
+		in.stream.push(event{frame: p.greet(s, call.Message.ID), last: true})
 		return nil, nil
 	})
 	if refusal != nil {
@@ -66,21 +77,25 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 	return refusal
 }
 
+// greet is the answer to a client's initialize.
+func (p *pooled) greet(s *session, id []byte) []byte {
+	if s.share.upgraded {
+		return p.modern.Initialized(id, s.share.client.Version)
+	}
+	return p.server.Greeting(p.greeting, id)
+}
+
 // newShare reads what decides which process serves the session. Versions that nobody
 // speaks are one with the newest, so that a client can't have a process for each.
 func (b *Bridge) newShare(call *admission.Call, settings *Settings, digest string) *share {
-	params := &call.Message.Params
-	version, _ := params.String("protocolVersion")
-	if !slices.Contains(protocol.LegacyVersions, version) {
-		version = protocol.LegacyVersions[0]
-	}
-	capabilities := translate.ReadCapabilities(params.Get("capabilities"))
+	client := translate.ReadClient(call.Message)
+	capabilities := translate.ReadCapabilities(call.Message.Params.Get("capabilities"))
 	if b.per == PerShared {
 		capabilities = translate.Capabilities{} // of nobody could it be told whom it asks
 	}
 	return &share{
-		kind:    kind{b.processOwner(call.Principal), digest, "sessions " + version + " " + capabilities.Key()},
-		version: version, capabilities: capabilities, user: user(call.Principal), uris: map[string]bool{},
+		kind:   kind{b.processOwner(call.Principal), digest, "sessions " + client.Version + " " + capabilities.Key()},
+		client: client, capabilities: capabilities, user: user(call.Principal), uris: map[string]bool{},
 	}
 }
 
@@ -109,7 +124,11 @@ func (b *Bridge) seat(ctx context.Context, s *session, call *admission.Call, set
 	s.share.seats++
 	s.share.stamp = settings.stamp(call.Principal)
 	s.mu.Unlock()
-	p, refusal := b.findSeat(ctx, s, call, settings)
+	find := b.findSeat
+	if s.share.upgraded {
+		find = b.findModern
+	}
+	p, refusal := find(ctx, s, call, settings)
 	if refusal != nil {
 		s.unseat()
 	}
@@ -122,8 +141,7 @@ func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call,
 		p := b.pick(s.share.kind, false)
 		if p == nil && !b.closed {
 			p = b.newPooled(s.share.kind)
-			b.generation++
-			p.version, p.capabilities, p.tenants = s.share.version, s.share.capabilities, newTenants(p, b.generation)
+			p.version, p.capabilities, p.tenants = s.share.client.Version, s.share.capabilities, newTenants(p)
 			go p.start(call, settings, true)
 		}
 		b.mu.Unlock()
@@ -131,6 +149,7 @@ func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call,
 			return nil, closing()
 		}
 		if refusal := p.await(ctx); refusal != nil {
+			s.share.refused = p.refuses
 			return nil, refusal
 		}
 		if !p.use() {
@@ -167,6 +186,9 @@ func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admis
 		return refusal
 	}
 	defer p.stand(s)
+	if s.share.upgraded {
+		return s.upgradedCall(w, r, call, settings, x, p)
+	}
 	ended := func() {}
 	defer func() { ended() }()
 	stamp := settings.stamp(call.Principal)
@@ -181,9 +203,9 @@ func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admis
 }
 
 // sharedNotification carries a notification, save those that speak of a session to a
-// server that was told of none.
+// server that was told of none, or that name what may be another session's.
 func (s *session) sharedNotification(r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
-	if m := call.Message.Method; m == message.MethodInitialized || m == rootsChanged {
+	if m := call.Message.Method; m == message.MethodInitialized || m == rootsChanged || m == message.MethodProgress {
 		return nil
 	}
 	release, refusal := s.bridge.admit(call, settings)
@@ -207,7 +229,7 @@ func (s *session) withdraw(in *inCall, reason string) {
 	s.mu.Lock()
 	call := in.call
 	s.mu.Unlock()
-	if call != nil && call.Cancel(nil, reason) {
+	if call != nil && (call.Cancel(nil, reason) || in.quest != nil && in.quest.stop()) {
 		in.stream.push(event{last: true, err: fmt.Errorf("%w: %s", errSessionOver, reason)})
 	}
 }
@@ -217,7 +239,7 @@ func (s *session) vacate(reason string) {
 	s.bridge.seats.Release(s.owner.key())
 	s.mu.Lock()
 	calls := slices.Collect(maps.Values(s.calls))
-	asked, at := s.asked, s.share.tenants
+	asked, at, listener := s.asked, s.share.tenants, s.share.listener
 	s.asked = map[string]asking{}
 	s.mu.Unlock()
 	for _, open := range asked {
@@ -229,5 +251,8 @@ func (s *session) vacate(reason string) {
 	}
 	if at != nil {
 		at.remove(s)
+	}
+	if listener != nil {
+		listener.at.quit(listener)
 	}
 }

@@ -379,7 +379,7 @@ func TestSharingSessionsCountAgainstTheirUser(t *testing.T) {
 
 func TestASharedServerThatFailsToStartLeavesNothing(t *testing.T) {
 	for _, how := range []string{"error", "die"} {
-		g := sharing(t, PerShared, nil, initializeVar+"="+how)
+		g := sharing(t, PerShared, nil, initializeVar+"="+how, legacyChild)
 		g.post(initializeRequest).holds(http.StatusBadGateway, "failed to start")
 		g.until("nothing is left", func() bool { return g.bridge.Processes() == 0 && g.bridge.Sessions() == 0 })
 		if n := g.bridge.seats.InUse(g.ownerKey("alice")); n != 0 {

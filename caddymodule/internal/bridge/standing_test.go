@@ -82,7 +82,7 @@ func TestASessionDoesNotGoBackToAnOlderProcess(t *testing.T) {
 	g := sharing(t, PerUser, nil)
 	header := g.session("alice")
 	s, p := g.find(header), g.process()
-	older := newTenants(p, p.tenants.generation-1)
+	older := newTenants(&pooled{generation: p.generation - 1})
 	if entered, over := older.enter(s); entered || over || len(older.members) != 0 || s.share.tenants != p.tenants {
 		t.Errorf("entered %v, over %v, %d members", entered, over, len(older.members))
 	}
@@ -195,7 +195,7 @@ func TestNotificationsCountAgainstTheirUsersCalls(t *testing.T) {
 
 // A version that the server refuses is refused to those who ask for it, and for them alone.
 func TestAVersionThatIsRefusedClosesTheServerToNobodyElse(t *testing.T) {
-	g, _ := failing(t, PerShared, "TEST_REFUSE=2025-03-26")
+	g, _ := failing(t, PerShared, "TEST_REFUSE=2025-03-26", legacyChild)
 	for range breakAfter {
 		g.post(strings.Replace(initializeRequest, "2025-11-25", "2025-03-26", 1)).holds(http.StatusBadGateway, "")
 	}

@@ -12,8 +12,7 @@ import (
 // them without naming a call goes to the one that has calls there, if there is but one;
 // lists that changed are everyone's.
 type tenants struct {
-	p          *pooled
-	generation int // of the process
+	p *pooled
 
 	mu      sync.Mutex // taken before that of a session, and after that of the process
 	members map[*session]*tenant
@@ -26,8 +25,8 @@ type tenant struct {
 	catching bool            // up with what the session was subscribed to elsewhere
 }
 
-func newTenants(p *pooled, generation int) *tenants {
-	return &tenants{p: p, generation: generation, members: map[*session]*tenant{}}
+func newTenants(p *pooled) *tenants {
+	return &tenants{p: p, members: map[*session]*tenant{}}
 }
 
 // enter makes the session one that uses the process. It is not entered if it is over, or
@@ -36,7 +35,7 @@ func newTenants(p *pooled, generation int) *tenants {
 func (t *tenants) enter(s *session) (entered, over bool) {
 	t.mu.Lock()
 	s.mu.Lock()
-	if before := s.share.tenants; s.ended || before != nil && before.generation > t.generation {
+	if before := s.share.tenants; s.ended || before != nil && before.p.generation > t.p.generation {
 		over = s.ended
 		s.mu.Unlock()
 		t.mu.Unlock()
@@ -144,14 +143,14 @@ func (t *tenants) audience(m *message.Message) []*session {
 			return nil
 		}
 		return t.only()
-	case m.Method == translate.ToolsChanged || m.Method == translate.PromptsChanged || m.Method == translate.ResourcesChanged:
+	case m.Method == translate.ResourceUpdated:
+		return t.subscribers(m, shared)
+	case translate.Announced(m.Method):
 		all := make([]*session, 0, len(t.members))
 		for s := range t.members {
 			all = append(all, s)
 		}
 		return all
-	case m.Method == translate.ResourceUpdated:
-		return t.subscribers(m, shared)
 	case m.Method == message.MethodCancelled:
 		return t.asked(m)
 	case shared:

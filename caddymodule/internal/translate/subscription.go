@@ -19,6 +19,18 @@ const (
 	ResourceUpdated  = "notifications/resources/updated"
 )
 
+// ElicitationComplete is a legacy notification that modern clients do not have.
+const ElicitationComplete = "notifications/elicitation/complete"
+
+// Announced says whether a notification is for those who listen, and part of no call.
+func Announced(method string) bool {
+	switch method {
+	case ToolsChanged, PromptsChanged, ResourcesChanged, ResourceUpdated:
+		return true
+	}
+	return false
+}
+
 // Subscriptions are what a subscriptions/listen asks for, or what is granted of it.
 type Subscriptions struct {
 	Tools     bool     `json:"toolsListChanged,omitempty"`

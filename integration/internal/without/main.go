@@ -1,8 +1,8 @@
-// Command legacyonly runs a stdio server and hides from it that there is a protocol
-// version without initialize: it answers server/discover itself, as a server does that
-// does not know the method.
+// Command without runs a stdio server and hides a method from it: it answers that itself,
+// as a server does that does not know the method. Without server/discover a server of all
+// protocol versions is one of the legacy versions, without initialize one of the modern.
 //
-//	legacyonly <command> [<args>...]
+//	without <method> <command> [<args>...]
 package main
 
 import (
@@ -17,16 +17,17 @@ import (
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "legacyonly:", err)
+		fmt.Fprintln(os.Stderr, "without:", err)
 		os.Exit(1)
 	}
 }
 
-func run(command []string) error {
-	if len(command) == 0 {
-		return fmt.Errorf("usage: legacyonly <command> [<args>...]")
+func run(args []string) error {
+	if len(args) < 2 {
+		return fmt.Errorf("usage: without <method> <command> [<args>...]")
 	}
-	cmd := exec.Command(command[0], command[1:]...)
+	hidden := args[0]
+	cmd := exec.Command(args[1], args[2:]...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -40,7 +41,7 @@ func run(command []string) error {
 	reader := bufio.NewReaderSize(os.Stdin, 1<<20)
 	for {
 		line, err := reader.ReadBytes('\n')
-		if answer := refuse(line); answer != nil {
+		if answer := refuse(line, hidden); answer != nil {
 			out.write(answer)
 		} else if _, err := in.Write(line); err != nil {
 			break
@@ -53,13 +54,13 @@ func run(command []string) error {
 	return cmd.Wait()
 }
 
-// refuse answers server/discover.
-func refuse(line []byte) []byte {
+// refuse answers a request of the method.
+func refuse(line []byte, method string) []byte {
 	var m struct {
 		ID     json.RawMessage `json:"id"`
 		Method string          `json:"method"`
 	}
-	if json.Unmarshal(line, &m) != nil || m.Method != "server/discover" || m.ID == nil {
+	if json.Unmarshal(line, &m) != nil || m.Method != method || m.ID == nil {
 		return nil
 	}
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`+"\n", m.ID)

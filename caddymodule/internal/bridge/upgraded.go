@@ -1,0 +1,267 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+	"github.com/snapgate/snapgate/identity"
+)
+
+// An upgraded session is one of a legacy client at a modern server, which has no sessions.
+// The gateway keeps it: what the client says of itself in initialize goes into each request,
+// what it subscribes to is listened to, and what the server wants to know in mid-call is
+// asked of it. The process is the one that the user's modern clients have.
+
+// defaultLevel is what an upgraded session logs until its client says otherwise: a legacy
+// server decides that by itself, and a modern one would log nothing.
+const defaultLevel = "info"
+
+// greeting sends the initialize of a session that has its own child. If the server refuses
+// it, it may be one of modern versions only: the session then goes on as an upgraded one.
+func (b *Bridge) greeting(s *session, call *admission.Call, settings *Settings) sender {
+	return func(in *inCall) (*backend.Call, error) {
+		return s.sendTo(s.conn, call.Message, settings.stamp(call.Principal), in, &greeted{stream: in.stream, refused: func(e event) {
+			if b.takesInitialize() {
+				in.stream.push(e)
+				return
+			}
+			go func() {
+				if frame := b.upgrade(s, call, settings); frame != nil {
+					e = event{frame: frame, last: true}
+				}
+				in.stream.push(e)
+			}()
+		}})
+	}
+}
+
+// greeted is the stream of an initialize.
+type greeted struct {
+	*stream
+	refused func(event)
+}
+
+func (g *greeted) Deliver(e backend.Event) {
+	if e.Message != nil && e.Message.IsError() {
+		g.refused(event{frame: e.Frame, msg: e.Message, last: true})
+		return
+	}
+	g.stream.Deliver(e)
+}
+
+// takesInitialize says whether the server is known to be of legacy versions. Each refusal
+// makes it less known.
+func (b *Bridge) takesInitialize() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := b.legacyServer || b.initialized
+	b.initialized = false
+	return known
+}
+
+// upgrade puts an upgraded session in the place of one whose child refused initialize. It
+// returns the answer for the client, nil if the server is not modern either.
+func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Settings) []byte {
+	refused.end("the server refused initialize")
+	s := b.makeSession(call)
+	s.id, s.digest = refused.id, refused.digest
+	s.share = b.newShare(call, settings, s.digest)
+	s.share.upgraded = true
+	if b.enterShared(s, settings) != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
+	defer cancel()
+	p, refusal := b.seat(ctx, s, call, settings)
+	if refusal != nil {
+		s.end("the server refused initialize")
+		return nil
+	}
+	defer p.stand(s)
+	return p.greet(s, call.Message.ID)
+}
+
+// findModern returns the process that an upgraded session uses, until release.
+func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
+	p, refusal := b.acquire(ctx, call, settings)
+	b.mu.Lock()
+	b.modernOnly = refusal == nil && p.server == nil // if it fails, initialize is tried again
+	b.mu.Unlock()
+	if refusal != nil {
+		return nil, refusal
+	}
+	if p.server != nil {
+		p.release()
+		s.end("the server speaks legacy versions now")
+		if call.Message.Method == message.MethodInitialize {
+			return nil, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The server has just been replaced: try again").RetryAfter(time.Second)
+		}
+		return nil, answer.UnknownSession()
+	}
+	p.follow(s)
+	return p, nil
+}
+
+// servesModernOnly says whether the server was found to have no initialize.
+func (b *Bridge) servesModernOnly() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.modernOnly
+}
+
+// follow makes the session one that listens at the process. One that comes from a process
+// that has ended takes its subscriptions along.
+func (p *pooled) follow(s *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.share.listener
+	if s.ended || before != nil && (before.at.generation > p.generation || before.at == p && !before.over.Load()) {
+		return
+	}
+	l := &listener{session: s, at: p, owner: s.owner, user: s.share.user, stamp: s.share.stamp}
+	s.share.listener = l
+	asks := s.share.asks()
+	go func() {
+		refused, err := p.join(context.Background(), l, asks)
+		switch {
+		case err != nil:
+			l.over.Store(true) // the next call tries again
+		case refused != nil:
+			p.bridge.settings.Load().Logger.Debug("the server takes no subscription")
+		case before != nil: // changes may have gone by unseen
+			for _, m := range l.granted().Changes() {
+				l.tell(m)
+			}
+		}
+	}()
+}
+
+// asks is what the session listens to. The session's mu is held.
+func (s *share) asks() translate.Subscriptions {
+	return translate.Subscriptions{Tools: true, Prompts: true, Resources: true, URIs: slices.Sorted(maps.Keys(s.uris))}
+}
+
+// upgradedCall carries one call.
+func (s *session) upgradedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, p *pooled) *answer.Refusal {
+	stamp := settings.stamp(call.Principal)
+	quest := &quest{s: s, p: p, stamp: stamp}
+	defer quest.close()
+	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
+		if frame := p.answerUpgraded(s, call.Message); frame != nil {
+			in.stream.push(event{frame: frame, last: true})
+			return nil, nil
+		}
+		s.mu.Lock()
+		level := s.share.level
+		s.mu.Unlock()
+		if level == "" && p.modern.Has("logging", "") {
+			level = defaultLevel
+		}
+		request, err := s.share.client.Request(call.Message, level)
+		if err != nil {
+			in.stream.push(event{frame: answer.New(http.StatusOK, protocol.CodeInvalidRequest, "%v", err).Frame(call.Message.ID), last: true})
+			return nil, nil
+		}
+		quest.in, quest.request = in, request
+		s.mu.Lock()
+		in.quest = quest
+		s.mu.Unlock()
+		p.enter(in.stream, request)
+		return s.sendTo(p.conn, request, stamp, in, quest)
+	})
+}
+
+// answerUpgraded is the gateway's answer to what a modern server does not know, nil if the
+// call is the server's to answer.
+func (p *pooled) answerUpgraded(s *session, m *message.Message) []byte {
+	switch m.Method {
+	case message.MethodPing:
+		return emptyResult(m.ID)
+	case message.MethodListen, message.MethodDiscover:
+		return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "%s does not exist in this version of the protocol", m.Method).Frame(m.ID)
+	case methodSetLevel:
+		level, _ := m.Params.String("level")
+		if translate.Severity(level) < 0 {
+			return answer.New(http.StatusOK, protocol.CodeInvalidParams, "There is no log level %q", level).Frame(m.ID)
+		}
+		s.mu.Lock()
+		s.share.level = level
+		s.mu.Unlock()
+		return emptyResult(m.ID)
+	case methodSubscribe, methodUnsubscribe:
+		uri, ok := m.Params.String("uri")
+		switch {
+		case !p.modern.Has("resources", "subscribe"):
+			return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "There are no subscriptions to resources here").Frame(m.ID)
+		case !ok:
+			return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params.uri is missing").Frame(m.ID)
+		}
+		return p.subscribeUpgraded(s, m, uri)
+	}
+	return nil
+}
+
+// subscribeUpgraded changes what the session listens to.
+func (p *pooled) subscribeUpgraded(s *session, m *message.Message, uri string) []byte {
+	on := m.Method == methodSubscribe
+	s.mu.Lock()
+	others := len(s.share.uris)
+	if had := s.share.uris[uri]; had == on {
+		s.mu.Unlock()
+		return emptyResult(m.ID)
+	}
+	if refusal := subscribable(uri, others); on && refusal != nil {
+		s.mu.Unlock()
+		return refusal.Frame(m.ID)
+	}
+	if on {
+		s.share.uris[uri] = true
+	} else {
+		delete(s.share.uris, uri)
+	}
+	l, asks := s.share.listener, s.share.asks()
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), subscribeTime) // a client that leaves has not cancelled
+	defer cancel()
+	refused, err := l.at.join(ctx, l, asks)
+	if !on || refused == nil && err == nil && slices.Contains(l.granted().URIs, uri) {
+		return emptyResult(m.ID)
+	}
+	s.mu.Lock()
+	delete(s.share.uris, uri)
+	s.mu.Unlock()
+	switch {
+	case refused != nil:
+		return refused.Edit().ID(m.ID).DropMeta(identity.MetaPrefix).Bytes()
+	case err == nil:
+		err = errors.New("the server does not report this resource")
+	}
+	return faultFrame(err, m.ID)
+}
+
+// granted is what the listener is told of.
+func (l *listener) granted() translate.Subscriptions {
+	l.at.mu.Lock()
+	defer l.at.mu.Unlock()
+	return l.wants
+}
+
+// reports says whether an upgraded session waits for updates. p.mu is held.
+func (p *pooled) reports() bool {
+	for l := range p.listeners {
+		if l.session != nil && len(l.asks.URIs) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,203 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// modernOnly is the environment of a server that refuses initialize.
+var modernOnly = []string{trace, initializeVar + "=error", capabilitiesVar + "=" + capabilities}
+
+// The client gets a session, whoever shares a process, and the server what each request of
+// its version needs.
+func TestALegacyClientHasASessionAtAModernServer(t *testing.T) {
+	const want = `{"id":"init","jsonrpc":"2.0","result":{"capabilities":` + `{"logging":{},"resources":{"subscribe":true,"listChanged":true},"tools":{"listChanged":true}}` + `,"protocolVersion":"2025-11-25","serverInfo":{"name":"unknown","version":"0"}}}`
+	for _, per := range []Per{PerSession, PerUser} {
+		g := openPer(t, per, nil, modernOnly...)
+		g.post(initializeRequest).is(http.StatusOK, want)
+		header := g.session("alice") // now the server is known
+		resp := g.post(tool(`1`, "own", saying(fmt.Sprintf(progress, 1), `{"jsonrpc":"2.0","id":$id,"result":{"resultType":"complete","x":1e400}}`)), header...)
+		resp.says("") // where it would resume
+		resp.says(strings.Replace(fmt.Sprintf(progress, 1), "$token", `"tok"`, 1))
+		resp.says(`{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","x":1e400}}`)
+		line := g.log.read(t, `"own"`)
+		for _, part := range []string{`"io.modelcontextprotocol/protocolVersion":"2026-07-28"`, `"io.modelcontextprotocol/clientCapabilities":{}`, `"io.modelcontextprotocol/clientInfo":{"name":"c","version":"1"}`, `"io.modelcontextprotocol/logLevel":"info"`, `"subject":"alice"`} {
+			if !strings.Contains(line, part) {
+				t.Errorf("per %d: the server has read %s without %s", per, line, part)
+			}
+		}
+		g.post(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`, header...)
+		g.log.read(t, `"tools/list"`, `"params":{"_meta":{`)
+		if n := g.log.count(`"initialize"`); n != 1 {
+			t.Errorf("per %d: the server was asked to initialize %d times", per, n)
+		}
+		if n := g.log.count("notifications/initialized"); n != 0 {
+			t.Errorf("per %d: the server was told of a session", per)
+		}
+		g.until("one process serves both sessions", func() bool { return g.bridge.Processes() == 1 })
+		g.do(t.Context(), http.MethodDelete, "", header...).body()
+		g.post(tool(`3`, "echo", ``), header...).holds(http.StatusNotFound, "-32001")
+	}
+}
+
+// A server of neither era is what it says.
+func TestAServerThatRefusesBothErasIsRefusedAsItSays(t *testing.T) {
+	g := open(t, nil, trace, initializeVar+"=error", legacyChild)
+	for range 2 {
+		g.post(initializeRequest).is(http.StatusOK, `{"jsonrpc":"2.0","id":"init","error":{"code":-32602,"message":"Unsupported protocol version"}}`)
+	}
+	g.until("nothing is left", func() bool { return g.bridge.Processes() == 0 && g.bridge.Sessions() == 0 })
+	if n := g.bridge.seats.InUse(g.ownerKey("alice")); n != 0 {
+		t.Errorf("%d sessions still count", n)
+	}
+}
+
+// A server that has taken an initialize is not tried with another version for each refusal.
+func TestARefusalOfALegacyServerPasses(t *testing.T) {
+	g := open(t, nil, trace, "TEST_REFUSE=2025-03-26", legacyChild)
+	g.session("alice")
+	g.post(strings.Replace(initializeRequest, "2025-11-25", "2025-03-26", 1)).holds(http.StatusOK, "Unsupported protocol version")
+	if n := g.log.count("server/discover"); n != 0 {
+		t.Errorf("the server was probed %d times", n)
+	}
+}
+
+// What the client says about its session stays in the gateway.
+func TestASessionAtAModernServerIsKeptByTheGateway(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.session("alice")
+	g.post(`{"jsonrpc":"2.0","id":1,"method":"ping"}`, header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	g.post(`{"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"error"}}`, header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+	g.post(`{"jsonrpc":"2.0","id":3,"method":"logging/setLevel","params":{"level":"loud"}}`, header...).holds(http.StatusOK, "-32602")
+	g.post(`{"jsonrpc":"2.0","id":4,"method":"server/discover"}`, header...).holds(http.StatusOK, "-32601")
+	for _, method := range []string{"notifications/roots/list_changed", "notifications/initialized"} {
+		if status := g.notify(method, ``, header...); status != http.StatusAccepted {
+			t.Errorf("%s: %d", method, status)
+		}
+	}
+	g.notify("notifications/own", ``, header...)
+	g.log.read(t, "notifications/own")
+	g.post(tool(`5`, "echo", ``), header...).body()
+	g.log.read(t, `"echo"`, `logLevel":"error"`)
+	for _, text := range []string{`"ping"`, "setLevel", "roots/list_changed", "notifications/initialized"} {
+		if n := g.log.count(text); n != 0 {
+			t.Errorf("the server was told %s", text)
+		}
+	}
+}
+
+// What the server wants to know in mid-call, the client is asked, and the call is made again.
+func TestAModernServerAsksALegacyClient(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.asking("alice")
+	resp := g.post(tool(`1`, "wants", ``), header...)
+	resp.says("") // where it would resume
+	resp.says(`{"id":"snapgate-1","jsonrpc":"2.0","method":"elicitation/create","params":{"message":"who?","n":12345678901234567890}}`)
+	resp.says(`{"id":"snapgate-2","jsonrpc":"2.0","method":"roots/list"}`)
+	g.respond(`{"jsonrpc":"2.0","id":"snapgate-2","result":{"roots":[]}}`, header...)
+	g.respond(`{"jsonrpc":"2.0","id":"snapgate-2","result":{"roots":["twice"]}}`, header...)
+	g.respond(`{"jsonrpc":"2.0","id":"snapgate-1","result":{"action":"accept","content":{"n":1.0}}}`, header...)
+	// The second round asks for nothing but another try.
+	g.log.read(t, `"requestState":"one"`, `"inputResponses":{"name":{"action":"accept","content":{"n":1.0}},"where":{"roots":[]}}`)
+	line := g.log.read(t, `"requestState":"two"`)
+	if strings.Contains(line, "inputResponses") {
+		t.Errorf("the second round has input: %s", line)
+	}
+	resp.says(`{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","rounds":2}}`)
+}
+
+// respond sends a client's answer to a question.
+func (g *gateway) respond(body string, header ...string) {
+	g.t.Helper()
+	if resp := g.post(body, header...); resp.StatusCode != http.StatusAccepted {
+		g.t.Errorf("%s: %d", body, resp.StatusCode)
+	}
+}
+
+// A client that refuses, cancels, leaves or falls silent ends its call and leaves nothing.
+func TestACallThatWaitsForInputEnds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		end  func(g *gateway, header []string)
+		want string
+	}{
+		"refused": {func(g *gateway, header []string) {
+			g.respond(`{"jsonrpc":"2.0","id":"snapgate-1","error":{"code":-1,"message":"never"}}`, header...)
+		}, "did not give the input that the server asked for: never"},
+		"cancelled": {func(g *gateway, header []string) { g.notify("notifications/cancelled", `"requestId":1`, header...) }, "cancelled"},
+		"ended":     {func(g *gateway, header []string) { g.do(context.Background(), http.MethodDelete, "", header...).body() }, "ended"},
+		"silent":    {func(*gateway, []string) {}, "took longer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := open(t, func(s *Settings) {
+				if name == "silent" {
+					s.CallTimeout = 300 * time.Millisecond
+				}
+			}, modernOnly...)
+			header := g.asking("alice")
+			s := g.find(header)
+			resp := g.post(tool(`1`, "wants", ``), header...)
+			for range 3 {
+				resp.next()
+			}
+			tc.end(g, header)
+			if _, data := resp.next(); !strings.Contains(data, tc.want) {
+				t.Errorf("the call ends with %s, want %q", data, tc.want)
+			}
+			g.until("no question is open", func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return len(s.asked) == 0 && len(s.calls) == 0
+			})
+			if n := g.log.count(`"wants"`); n != 1 {
+				t.Errorf("the call was made %d times", n)
+			}
+		})
+	}
+}
+
+// Subscriptions become a listen, and follow the session to the next process.
+func TestSubscriptionsOfASessionAtAModernServer(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.session("alice")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	stream := g.get(ctx, header...)
+	g.log.read(t, "subscriptions/listen", `{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}`)
+	g.post(subscribing(`1`, "subscribe", "a://b"), header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	g.post(subscribing(`2`, "subscribe", "refused://"), header...).holds(http.StatusOK, `{"jsonrpc":"2.0","id":2,"error":{"code":-32602,"message":"no such resource"}}`)
+	seen := map[string]int{}
+	take := func(want string) {
+		t.Helper()
+		for seen[want] == 0 {
+			_, data := stream.next()
+			if data == "" {
+				t.Fatalf("no %s, but %v", want, seen)
+			}
+			seen[data]++
+		}
+		delete(seen, want)
+	}
+	g.tells("alice", updatedFor("a://b/c", "$listen"), updatedFor("a://other", "$listen"), changed("tools", "$listen"))
+	take(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{},"uri":"a://b/c"}}`)
+	take(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{}}}`)
+	g.post(tool(`4`, "die", ``), header...).body()
+	g.post(`{"jsonrpc":"2.0","id":5,"method":"ping"}`, header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":5,"result":{}}`)
+	take(updated("a://b", ""))
+	g.post(subscribing(`6`, "unsubscribe", "a://b"), header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":6,"result":{}}`)
+	p := g.process()
+	g.do(t.Context(), http.MethodDelete, "", header...).body()
+	g.until("nothing is left", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.unions) == 0 && len(p.listeners) == 0
+	})
+	for text := range seen {
+		if strings.Contains(text, "a://other") || strings.Contains(text, "refused://") {
+			t.Errorf("the client was told %s", text)
+		}
+	}
+}
