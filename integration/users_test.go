@@ -91,38 +91,6 @@ func saveAndLoad(t *testing.T, workers map[string][]*mcp.ClientSession, rounds i
 	all.Wait()
 }
 
-// Ids, progress tokens and names of many sessions are equal; the answers are not.
-func TestEqualIDsOfManySessionsAreNotMixed(t *testing.T) {
-	t.Parallel()
-	calls := 150
-	if testing.Short() {
-		calls = 30
-	}
-	for _, per := range []string{"session", "user", "shared"} {
-		t.Run(per, func(t *testing.T) {
-			t.Parallel()
-			s := standin()
-			s.stdio = []string{"per " + per}
-			g := start(t, s)
-			var all sync.WaitGroup
-			for _, user := range []string{"alice", "bob", "carol"} {
-				token := g.token(t, user)
-				for i, p := range []*peer{g.legacy(t, token), g.legacy(t, token), g.modern(t, token), g.modern(t, token)} {
-					all.Go(func() {
-						for id := range calls {
-							want := fmt.Sprintf("%s %d %d", user, i, id)
-							if got, err := p.tryCall(id%4, "echo", object{"text": want}); err != nil || got != want {
-								t.Errorf("got %q, want %q, %v", got, want, err)
-							}
-						}
-					})
-				}
-			}
-			all.Wait()
-		})
-	}
-}
-
 // The processes are as many as per says, and none knows of a user whom it does not serve
 // alone.
 func TestUsersShareProcessesAsPerSays(t *testing.T) {

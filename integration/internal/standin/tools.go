@@ -135,12 +135,16 @@ func (c *call) tell() (string, bool) {
 	return "told", true
 }
 
-// progress reports progress as often as it is asked to.
+// progress reports progress as often as it is asked to, with the text that it answers.
 func (c *call) progress() (string, bool) {
-	for i := range c.Count {
-		c.server.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d}}`, c.token, i+1))
+	quoted, err := json.Marshal(c.Text)
+	if err != nil {
+		panic(err) // strings always marshal
 	}
-	return "done", true
+	for i := range c.Count {
+		c.server.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%d,"message":%s}}`, c.token, i+1, quoted))
+	}
+	return c.Text, true
 }
 
 // write writes any line in place of the answer; ID in it stands for the call's id.
