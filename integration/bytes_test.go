@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"bytes"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -52,13 +53,18 @@ func TestNewlinesInARequestMakeNoSecondMessage(t *testing.T) {
 	}
 }
 
+// The default limit of a body is 4 MiB, to the byte.
 func TestLargeMessagesPassWhole(t *testing.T) {
 	t.Parallel()
 	g := start(t, standin())
-	text := strings.Repeat("0123456789abcdef", 3<<16) // 3 MiB, below the default limit
 	for _, p := range []*peer{g.legacy(t, g.token(t, "alice")), g.modern(t, g.token(t, "alice"))} {
+		text := strings.Repeat("0123456789abcdef", 4<<20/16-len(p.toolCall(1, "echo", object{"text": ""}))/16-1)
+		text += strings.Repeat("x", 4<<20-len(p.toolCall(1, "echo", object{"text": text})))
 		if got := p.call(1, "echo", object{"text": text}); got != text {
 			t.Errorf("%d of %d bytes came back", len(got), len(text))
+		}
+		if a := p.post(p.toolCall(1, "echo", object{"text": text + "x"})); a.status != http.StatusRequestEntityTooLarge {
+			t.Errorf("a byte more: %d %s", a.status, a.body)
 		}
 	}
 }

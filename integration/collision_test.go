@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -62,21 +61,14 @@ func TestEqualIDsOfManyUsersAreNotMixed(t *testing.T) {
 // collide makes a call with an id and a progress token that all others use as well, and
 // holds that whatever comes back is of this call.
 func (p *peer) collide(id int, text string) error {
-	call := strings.Replace(p.toolCall(id, "progress", object{"count": 1, "text": text}),
-		`"params":{`, fmt.Sprintf(`"params":{"_meta":{"progressToken":%d},`, id), 1)
-	if p.version >= modernVersion { // it has a _meta already
-		call = strings.Replace(p.toolCall(id, "progress", object{"count": 1, "text": text}), `"_meta":{`, fmt.Sprintf(`"_meta":{"progressToken":%d,`, id), 1)
-	}
-	a, err := p.try(http.MethodPost, call)
+	a, err := p.try(http.MethodPost, p.message(id, "tools/call", object{
+		"name": "progress", "arguments": object{"count": 1, "text": text}, "_meta": object{"progressToken": id},
+	}))
 	if err != nil {
 		return err
 	}
 	var got []string
-	for line := range strings.Lines(a.body) {
-		data, isData := strings.CutPrefix(line, "data: ")
-		if !isData || strings.TrimSpace(data) == "" {
-			continue
-		}
+	for _, data := range a.messages() {
 		var m struct {
 			ID     json.RawMessage
 			Params struct {

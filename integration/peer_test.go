@@ -159,19 +159,29 @@ type reply struct {
 	}
 }
 
-// reply is the last message of the answer: the body, or the last event in it.
-func (a answer) reply(t testing.TB) reply {
-	t.Helper()
-	last := a.body
-	if strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream") {
-		for line := range strings.Lines(a.body) {
-			if data, ok := strings.CutPrefix(line, "data: "); ok && len(strings.TrimSpace(data)) > 0 {
-				last = data
-			}
+// messages are those of the answer: the body, or the events in it that hold one.
+func (a answer) messages() []string {
+	if !strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream") {
+		return []string{a.body}
+	}
+	var all []string
+	for line := range strings.Lines(a.body) {
+		if data, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "data: "); ok && data != "" {
+			all = append(all, data)
 		}
 	}
+	return all
+}
+
+// reply is the last message of the answer.
+func (a answer) reply(t testing.TB) reply {
+	t.Helper()
 	var r reply
-	if err := json.Unmarshal([]byte(last), &r); err != nil {
+	all := a.messages()
+	if len(all) == 0 {
+		t.Fatalf("no message: %d %q", a.status, a.body)
+	}
+	if err := json.Unmarshal([]byte(all[len(all)-1]), &r); err != nil {
 		t.Fatalf("%v: %d %q", err, a.status, a.body)
 	}
 	return r

@@ -14,6 +14,7 @@ import (
 // arguments of all tools.
 type arguments struct {
 	Text   string          `json:"text"`
+	Bytes  []byte          `json:"bytes"` // in base64, for what no string holds
 	Name   string          `json:"name"`
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params"`
@@ -147,9 +148,9 @@ func (c *call) progress() (string, bool) {
 	return c.Text, true
 }
 
-// write writes any line in place of the answer; ID in it stands for the call's id.
+// write writes any lines in place of the answer; ID in them stands for the call's id.
 func (c *call) write() (string, bool) {
-	c.server.writeLine(strings.ReplaceAll(c.Text, "ID", string(c.id)))
+	c.server.writeLine(strings.ReplaceAll(c.Text+string(c.Bytes), "ID", string(c.id)))
 	return "", false
 }
 
