@@ -16,6 +16,8 @@ type written struct {
 	lines string
 	reads []string // messages
 	code  int      // in place of reads: of the error that the gateway answers
+
+	session string // read first by a client with a session: it names no call, as streams without one must
 }
 
 const (
@@ -32,6 +34,10 @@ func writtenLines() []written {
 			reads: []string{`{"jsonrpc":"2.0","id":"id","error":{"code":7.0,"message":"m","data":{"_meta":{"a":9223372036854775808}},"extra":1e400}}`}},
 		{name: "progress", lines: `{"extra":1.0,"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1e400,"total":-0,"progressToken":ID,"x":"\ud800"}}` + "\n" + good,
 			reads: []string{`{"extra":1.0,"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1e400,"total":-0,"progressToken":"token","x":"\ud800"}}`, goodRead}},
+		{name: "notification that nobody knows", lines: `{"x":-0,"jsonrpc":"2.0","method":"notifications/com.example","params":{"x":1e400,"_meta":{"io.github.snapgate/x":1}}}` + "\n" + good,
+			session: `{"x":-0,"jsonrpc":"2.0","method":"notifications/com.example","params":{"x":1e400,"_meta":{}}}`, reads: []string{goodRead}},
+		{name: "log", lines: `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":1e400,"x":[1.0]}}` + "\n" + good,
+			reads: []string{`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":1e400,"x":[1.0]}}`, goodRead}},
 
 		{name: "identity", lines: `{"jsonrpc":"2.0","id":ID,"result":{"content":[],"_meta":{"io.github.snapgate/identity":{},"a":1,"IO.github.\u017fnapgate/x":2}}}`,
 			reads: []string{`{"jsonrpc":"2.0","id":"id","result":{<added>"content":[],"_meta":{<info>"a":1}}}`}},
@@ -94,7 +100,9 @@ func TestWhatAChildWritesIsReadAsItIs(t *testing.T) {
 			pid := p.call(1, "pid", nil)
 			for _, row := range writtenLines() {
 				t.Run(row.name, func(t *testing.T) {
-					a := p.post(p.message("id", "tools/call", object{"name": "write", "arguments": object{"bytes": []byte(row.lines)}, "_meta": object{"progressToken": "token"}}))
+					a := p.post(p.message("id", "tools/call", object{"name": "write", "arguments": object{"bytes": []byte(row.lines)}, "_meta": object{
+						"progressToken": "token", "io.modelcontextprotocol/logLevel": "debug",
+					}}))
 					if row.code != 0 {
 						if r := a.reply(t); r.Error == nil || r.Error.Code != row.code || string(r.ID) != `"id"` {
 							t.Errorf("answer %d %s", a.status, a.body)
@@ -102,6 +110,9 @@ func TestWhatAChildWritesIsReadAsItIs(t *testing.T) {
 						return
 					}
 					want := strings.Join(row.reads, "\n")
+					if row.session != "" && p.session != "" {
+						want = row.session + "\n" + want
+					}
 					if pair.info != "" && !strings.Contains(want, "<info>") { // then the gateway makes a _meta
 						want = strings.ReplaceAll(want, "<added>", "<added>"+`"_meta":{`+info+`},`)
 					}

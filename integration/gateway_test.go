@@ -228,18 +228,23 @@ func (g *gateway) signal(t testing.TB, signal os.Signal) {
 	}
 }
 
-// load sends a configuration to the admin endpoint and returns its answer.
+// load sends a Caddyfile to the admin endpoint and returns its answer.
 func (g *gateway) load(t testing.TB, caddyfile string) (int, string) {
+	t.Helper()
+	return g.loadAs(t, "text/caddyfile", caddyfile)
+}
+
+func (g *gateway) loadAs(t testing.TB, contentType, config string) (int, string) {
 	t.Helper()
 	admin := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", g.adminSocket())
 	}}
 	defer admin.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/load", strings.NewReader(caddyfile))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/load", strings.NewReader(config))
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Content-Type", "text/caddyfile")
+	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("Cache-Control", "must-revalidate") // load it even if nothing has changed
 	response, err := admin.RoundTrip(request)
 	if err != nil {

@@ -1,0 +1,68 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+)
+
+// asking is a call of a tool in which a legacy server asks its client something, as a
+// modern client makes it, with further members of params.
+func (p *peer) asking(method string, further object) string {
+	params := object{
+		"name": "ask", "arguments": object{"method": method, "params": object{"message": "m", "requestedSchema": object{"type": "object", "properties": object{}}}},
+		"_meta": object{"io.modelcontextprotocol/clientCapabilities": object{"elicitation": object{}, "sampling": object{}}},
+	}
+	for name, value := range further {
+		params[name] = value
+	}
+	return p.message("call", "tools/call", params)
+}
+
+// A requestState is good once, for the user it was given to and the call it was given in.
+func TestRequestStateIsOfOneUserAndOneCall(t *testing.T) {
+	t.Parallel()
+	const question = "elicitation/create"
+	folder := t.TempDir()
+	g := start(t, standin("-era", "legacy", "-record", folder))
+	alice, bob := g.modern(t, g.token(t, "alice")), g.modern(t, g.token(t, "bob"))
+	asked := func(p *peer) (state, name string) {
+		var result struct {
+			ResultType, RequestState string
+			InputRequests            map[string]json.RawMessage
+		}
+		a := p.post(p.asking(question, nil))
+		if err := json.Unmarshal(a.reply(t).Result, &result); err != nil || result.ResultType != "input_required" || len(result.InputRequests) != 1 {
+			t.Fatalf("answer %d %s", a.status, a.body)
+		}
+		for name = range result.InputRequests {
+		}
+		return result.RequestState, name
+	}
+	state, name := asked(alice)
+	ofBob, _ := asked(bob)
+	retry := func(state string) object {
+		return object{"requestState": state, "inputResponses": object{name: object{"action": "accept", "content": object{}}}}
+	}
+	refuse := func(what string, p *peer, body string) {
+		t.Helper()
+		if a := p.post(body); a.reply(t).Error == nil || a.reply(t).Error.Code != -32602 {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+	}
+	refuse("another user's", bob, bob.asking(question, retry(state)))
+	refuse("of another call of that user", alice, alice.asking(question, retry(ofBob)))
+	refuse("with other arguments", alice, alice.asking("sampling/createMessage", retry(state)))
+	refuse("made up", alice, alice.asking(question, retry("x")))
+	refuse("changed", alice, alice.asking(question, retry(state[:len(state)-4]+"AAAA")))
+	refuse("empty", alice, alice.asking(question, retry("")))
+	for _, line := range recorded(t, folder) {
+		if decode(t, string(line)).Result != nil {
+			t.Errorf("a child was answered: %s", line)
+		}
+	}
+	if a := alice.post(alice.asking(question, retry(state))); a.status != http.StatusOK || a.reply(t).Error != nil {
+		t.Errorf("its own: %d %s", a.status, a.body)
+	}
+	refuse("used before", alice, alice.asking(question, retry(state)))
+}
