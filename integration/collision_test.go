@@ -28,12 +28,12 @@ func callsOf(t *testing.T) int {
 }
 
 // Ids, progress tokens and names of many users are equal, and so are those of the two
-// eras; neither the answers nor what is reported before them is another's.
+// eras; neither the answers nor what is reported before them is another's. It runs alone,
+// since it takes all that the machine has.
 func TestEqualIDsOfManyUsersAreNotMixed(t *testing.T) {
-	t.Parallel()
 	calls := callsOf(t)
 	for _, per := range []string{"session", "user", "shared"} {
-		t.Run(per, func(t *testing.T) { // one after another: each has all the processes it needs
+		t.Run(per, func(t *testing.T) {
 			s := standin()
 			s.stdio = []string{"per " + per, "max_processes " + strconv.Itoa(2*collidingUsers)}
 			g := start(t, s)
