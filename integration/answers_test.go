@@ -16,8 +16,6 @@ type written struct {
 	lines string
 	reads []string // messages
 	code  int      // in place of reads: of the error that the gateway answers
-
-	session string // read first by a client with a session: it names no call, as streams without one must
 }
 
 const (
@@ -35,7 +33,7 @@ func writtenLines() []written {
 		{name: "progress", lines: `{"extra":1.0,"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1e400,"total":-0,"progressToken":ID,"x":"\ud800"}}` + "\n" + good,
 			reads: []string{`{"extra":1.0,"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1e400,"total":-0,"progressToken":"token","x":"\ud800"}}`, goodRead}},
 		{name: "notification that nobody knows", lines: `{"x":-0,"jsonrpc":"2.0","method":"notifications/com.example","params":{"x":1e400,"_meta":{"io.github.snapgate/x":1}}}` + "\n" + good,
-			session: `{"x":-0,"jsonrpc":"2.0","method":"notifications/com.example","params":{"x":1e400,"_meta":{}}}`, reads: []string{goodRead}},
+			reads: []string{`{"x":-0,"jsonrpc":"2.0","method":"notifications/com.example","params":{"x":1e400,"_meta":{}}}`, goodRead}},
 		{name: "log", lines: `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":1e400,"x":[1.0]}}` + "\n" + good,
 			reads: []string{`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":1e400,"x":[1.0]}}`, goodRead}},
 
@@ -110,9 +108,6 @@ func TestWhatAChildWritesIsReadAsItIs(t *testing.T) {
 						return
 					}
 					want := strings.Join(row.reads, "\n")
-					if row.session != "" && p.session != "" {
-						want = row.session + "\n" + want
-					}
 					if pair.info != "" && !strings.Contains(want, "<info>") { // then the gateway makes a _meta
 						want = strings.ReplaceAll(want, "<added>", "<added>"+`"_meta":{`+info+`},`)
 					}
