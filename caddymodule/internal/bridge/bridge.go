@@ -131,8 +131,9 @@ type Bridge struct {
 	stopping chan struct{} // closed when the gateway goes down
 	stopOnce sync.Once
 
-	// sealer makes the requestState of parked calls.
+	// sealer makes each requestState, and states knows those that stand for a server's.
 	sealer *seal.Sealer
+	states states
 
 	mu         sync.Mutex
 	closed     bool

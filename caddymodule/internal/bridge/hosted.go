@@ -203,19 +203,19 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 		defer giveBack()
 		p.enter(s, m)
 		defer p.leave(s)
-		sent, err := p.conn.Call(m, settings.stamp(call.Principal), p.sink(s, m, user(call.Principal)))
+		sent, err := p.conn.Call(m, settings.stamp(call.Principal), p.sink(s, call))
 		if err != nil {
 			return unavailable(err)
 		}
 		b.run(w, r, call, settings, &exchange{stream: s}, sent)
 		return nil
 	}
-	digest, err := translate.Digest(m)
+	bound, err := boundTo(call)
 	if err != nil {
 		giveBack()
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidParams, "%v", err)
 	}
-	relay := &relay{bridge: b, p: p, owner: ownerOf(call.Principal), digest: digest, target: s}
+	relay := &relay{bridge: b, p: p, bound: bound, target: s}
 	p.mu.Lock()
 	p.current = relay
 	p.mu.Unlock()

@@ -95,33 +95,41 @@ func TestARetryWithoutTheInputIsAskedAgain(t *testing.T) {
 }
 
 func TestAStateIsGoodOnceForItsUserAndItsCall(t *testing.T) {
-	g := open(t, nil, legacyChild)
-	args := saying(questionLine)
-	body, header := capable(`1`, "hold", args, "")
-	state := g.asks("elicitation/create", body, header...)
-	input := retry(state, `{"action":"accept"}`)
-	refused := func(name, body string, header ...string) {
-		t.Helper()
-		resp := g.post(body, header...)
-		if text := resp.body(); !strings.Contains(text, `"code":-32602`) || strings.Contains(text, "heard") {
-			t.Errorf("%s: %d %s", name, resp.StatusCode, text)
-		}
-	}
-	body, header = capable(`2`, "hold", args, input, "X-User", "bob")
-	refused("another user", body, header...)
-	body, header = capable(`2`, "hold", saying(questionLine, secondLine), input)
-	refused("other arguments", body, header...)
-	body, header = capable(`2`, "echo", args, input)
-	refused("another tool", body, header...)
-	body, header = capable(`2`, "hold", args, retry(state[:len(state)-3]+"AAA", `{"action":"accept"}`))
-	refused("a changed state", body, header...)
-	body, header = capable(`2`, "hold", args, retry("", `{"action":"accept"}`))
-	refused("an empty state", body, header...)
+	for name, tc := range map[string]struct{ server, tool, args, done string }{
+		"a legacy server": {legacyChild, "hold", saying(questionLine), `"heard"`},
+		"a modern server": {trace, "say", saying(needing(`"own"`)), `"requestState"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := open(t, nil, tc.server)
+			body, header := capable(`1`, tc.tool, tc.args, "")
+			state := g.asks("elicitation/create", body, header...)
+			input := retry(state, `{"action":"accept"}`)
+			refused := func(name, body string, header ...string) {
+				t.Helper()
+				resp := g.post(body, header...)
+				if text := resp.body(); !strings.Contains(text, `"code":-32602`) || strings.Contains(text, tc.done) {
+					t.Errorf("%s: %d %s", name, resp.StatusCode, text)
+				}
+			}
+			body, header = capable(`2`, tc.tool, tc.args, input, "X-User", "bob")
+			refused("another user", body, header...)
+			body, header = capable(`2`, tc.tool, saying(questionLine, secondLine), input)
+			refused("other arguments", body, header...)
+			body, header = capable(`2`, "echo", tc.args, input)
+			refused("another tool", body, header...)
+			body, header = capable(`2`, tc.tool, tc.args, retry(state[:len(state)-3]+"AAA", `{"action":"accept"}`))
+			refused("a changed state", body, header...)
+			for _, foreign := range []string{`""`, `"own"`, `{}`, `7`} {
+				body, header = capable(`2`, tc.tool, tc.args, `"requestState":`+foreign)
+				refused("the state "+foreign, body, header...)
+			}
 
-	body, header = capable(`2`, "hold", args, input)
-	g.post(body, header...).holds(http.StatusOK, `"heard"`)
-	body, header = capable(`3`, "hold", args, input)
-	refused("used before", body, header...)
+			body, header = capable(`2`, tc.tool, tc.args, input)
+			g.post(body, header...).holds(http.StatusOK, tc.done)
+			body, header = capable(`3`, tc.tool, tc.args, input)
+			refused("used before", body, header...)
+		})
+	}
 }
 
 func TestAParkedCallExpires(t *testing.T) {

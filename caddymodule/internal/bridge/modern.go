@@ -63,15 +63,23 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 		return refusal
 	}
 	defer release()
-	if state, ok := call.Message.Params.String("requestState"); ok {
-		relay, s, refusal := b.resume(call, state)
-		if relay != nil {
-			b.carry(w, r, call, settings, relay.p, &exchange{stream: s}, relay)
-		}
-		if relay != nil || refusal != nil {
-			return refusal
-		}
+	state, refusal := b.openState(call)
+	switch {
+	case refusal != nil:
+		return refusal
+	case state == nil:
+		return b.forward(w, r, call, settings)
 	}
+	relay := b.unpark(state.ID)
+	if relay == nil {
+		return b.retry(w, r, call, settings, state)
+	}
+	b.carry(w, r, call, settings, relay.p, &exchange{stream: relay.takeUp(call.Message)}, relay)
+	return nil
+}
+
+// forward carries a call to a process. With a refusal nothing has reached the server.
+func (b *Bridge) forward(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
 	p, refusal := b.acquire(r.Context(), call, settings)
 	if refusal != nil {
 		return refusal
@@ -89,7 +97,7 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 	x := &exchange{stream: &stream{request: call.Message.ID}}
 	p.enter(x.stream, call.Message)
 	defer p.leave(x.stream)
-	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), p.sink(x.stream, call.Message, user(call.Principal)))
+	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), p.sink(x.stream, call))
 	if err != nil {
 		return unavailable(err)
 	}
@@ -191,12 +199,6 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 		}
 		return p, nil
 	}
-}
-
-func (b *Bridge) servesLegacy() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.legacyServer
 }
 
 func clientGone() *answer.Refusal {

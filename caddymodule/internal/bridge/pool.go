@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
@@ -176,12 +177,14 @@ func emptyResult(id []byte) []byte {
 }
 
 // sink is where the answer to a call goes.
-func (p *pooled) sink(s *stream, m *message.Message, user string) backend.Sink {
-	switch {
+func (p *pooled) sink(s *stream, call *admission.Call) backend.Sink {
+	switch m := call.Message; {
 	case m.Method == message.MethodToolsList:
 		return lesson{s, p.headers}
 	case m.Method == message.MethodListen && p.bridge.per == PerShared:
-		return ownUpdates{s, user}
+		return ownUpdates{s, user(call.Principal)}
+	case p.server == nil && translate.MayAsk(m.Method):
+		return stateful{s, p.bridge, call}
 	}
 	return s
 }

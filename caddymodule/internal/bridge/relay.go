@@ -1,15 +1,11 @@
 package bridge
 
 import (
-	"net/http"
 	"sync"
 	"time"
 
-	"github.com/snapgate/snapgate/caddymodule/internal/admission"
-	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
-	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
@@ -20,8 +16,7 @@ import (
 type relay struct {
 	bridge *Bridge
 	p      *pooled
-	owner  owner
-	digest [32]byte // of the call and all its retries
+	bound  string // what its states are bound to
 	call   *backend.Call
 
 	mu     sync.Mutex
@@ -33,13 +28,6 @@ type relay struct {
 	id     string // in b.parked
 	expiry *time.Timer
 }
-
-// parkedState is what requestState says to its maker.
-type parkedState struct {
-	ID string `json:"id"`
-}
-
-const parkedPurpose = "parked call"
 
 // Deliver takes what the server says about the call.
 func (r *relay) Deliver(e backend.Event) {
@@ -75,7 +63,7 @@ func (r *relay) ask(m *message.Message) bool {
 // park ends the open request with what is asked. r.mu is held.
 func (r *relay) park() {
 	r.id = newSessionID()
-	state, err := r.bridge.sealer.Seal(parkedPurpose, parkedState{r.id})
+	state, err := r.bridge.sealer.Seal(r.bound, sealedState{ID: r.id})
 	if err != nil {
 		panic("bridge: sealing a string: " + err.Error())
 	}
@@ -144,32 +132,6 @@ func (r *relay) close() {
 		r.abandon("the client has gone")
 	}
 	// Otherwise it has just expired, and the process is given back there.
-}
-
-// resume finds the call that a retry belongs to, and gives the input to the server. It
-// returns nothing where the state is for the server: the gateway did not make it, and the
-// server is of the era that makes its own.
-func (b *Bridge) resume(call *admission.Call, state string) (*relay, *stream, *answer.Refusal) {
-	again := answer.New(http.StatusOK, protocol.CodeInvalidParams, "The requestState is unknown, used or expired: make the call again")
-	var opened parkedState
-	if err := b.sealer.Open(parkedPurpose, state, &opened); err != nil {
-		if !b.servesLegacy() {
-			return nil, nil, nil
-		}
-		again.Reason = "requestState: " + err.Error()
-		return nil, nil, again
-	}
-	b.mu.Lock()
-	r := b.parked[opened.ID]
-	b.mu.Unlock()
-	digest, err := translate.Digest(call.Message)
-	if r == nil || err != nil || r.owner != ownerOf(call.Principal) || r.digest != digest {
-		return nil, nil, again
-	}
-	if b.unpark(opened.ID) != r {
-		return nil, nil, again
-	}
-	return r, r.takeUp(call.Message), nil
 }
 
 // takeUp makes the retry the open request of the call.

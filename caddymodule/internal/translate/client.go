@@ -55,13 +55,6 @@ type Question struct {
 	Params json.RawMessage // nil if it has none
 }
 
-// AsksForInput says whether an answer is not the last one of its call: the server wants
-// input, and the call again with it.
-func AsksForInput(m *message.Message) bool {
-	kind, _ := m.Result.String("resultType")
-	return kind == "input_required"
-}
-
 // Questions reads what such an answer asks, in the order of the names.
 func Questions(m *message.Message) ([]Question, error) {
 	raw := m.Result.Get("inputRequests")

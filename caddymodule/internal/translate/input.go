@@ -12,6 +12,16 @@ import (
 	"github.com/snapgate/snapgate/identity"
 )
 
+// needsInput is the resultType of an answer that asks the client for input.
+const needsInput = "input_required"
+
+// AsksForInput says whether an answer is not the last one of its call: the server wants
+// input, and the call again with it.
+func AsksForInput(m *message.Message) bool {
+	kind, _ := m.Result.String("resultType")
+	return kind == needsInput
+}
+
 // inputKey names the one input that is asked for at a time.
 const inputKey = "input"
 
@@ -32,7 +42,7 @@ func InputRequired(id []byte, request *message.Message, state string) []byte {
 		}
 	}
 	return frame(map[string]any{"jsonrpc": "2.0", "id": json.RawMessage(id), "result": map[string]any{
-		"resultType":    "input_required",
+		"resultType":    needsInput,
 		"inputRequests": map[string]any{inputKey: asked},
 		"requestState":  state,
 	}})

@@ -1,0 +1,122 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+)
+
+// needing is an answer of a modern server that asks for input, with a state of its own.
+func needing(state string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":$id,"result":{"resultType":"input_required","inputRequests":{"input":{"method":"elicitation/create","params":{}}},"requestState":%s}}`, state)
+}
+
+// needs is a call that its server answers in that way.
+func needs(id, state, more string, header ...string) (string, []string) {
+	return capable(id, "say", saying(needing(state)), more, header...)
+}
+
+func TestTheStateOfAModernServerIsSealed(t *testing.T) {
+	g := open(t, nil, trace)
+	const own = `"step \ud83d\ude00 1"`
+	body, header := needs(`1`, own, "")
+	state := g.asks("elicitation/create", body, header...)
+	if strings.Contains(state, "step") {
+		t.Errorf("the client reads %s", state)
+	}
+	body, header = needs(`2`, own, retry(state, `{"action":"accept"}`))
+	next := g.asks("elicitation/create", body, header...)
+	g.log.read(t, `"requestState":`+own+`,"inputResponses":{"input":{"action":"accept"}}`)
+	if next == state {
+		t.Error("two rounds have one state")
+	}
+}
+
+func TestAStateMayBeAsLongAsAMessage(t *testing.T) {
+	g := open(t, nil)
+	own := `"` + strings.Repeat("s", 1<<20) + `"`
+	body, header := needs(`1`, own, "")
+	state := g.asks("elicitation/create", body, header...)
+	body, header = needs(`2`, own, retry(state, `{}`))
+	g.asks("elicitation/create", body, header...)
+}
+
+func TestAnAnswerWithoutAStatePassesAsItIs(t *testing.T) {
+	g := open(t, nil)
+	for _, result := range []string{`{"resultType":"input_required","inputRequests":{}}`, `{"resultType":"input_required","requestState":null}`, `{"resultType":"complete","requestState":"x"}`} {
+		answer := `{"jsonrpc":"2.0","id":$id,"result":` + result + `}`
+		g.modernTool(`1`, "say", saying(answer)).is(http.StatusOK, strings.Replace(answer, "$id", "1", 1))
+	}
+}
+
+func TestAStateExpires(t *testing.T) {
+	g := open(t, func(s *Settings) { s.ParkTimeout = time.Millisecond })
+	body, header := needs(`1`, `"own"`, "")
+	state := g.asks("elicitation/create", body, header...)
+	time.Sleep(2 * time.Millisecond)
+	body, header = needs(`2`, `"own"`, retry(state, `{}`))
+	g.post(body, header...).holds(http.StatusOK, `"code":-32602`)
+}
+
+func TestAStateIsStillGoodIfItsCallDidNotReachTheServer(t *testing.T) {
+	var down atomic.Bool
+	g := open(t, func(s *Settings) {
+		launch := s.Launch
+		s.Launch = func(p *oauth.Principal) (Launch, error) {
+			if down.Load() {
+				return Launch{}, errors.New("down")
+			}
+			return launch(p)
+		}
+	})
+	body, header := needs(`1`, `"own"`, "")
+	state := g.asks("elicitation/create", body, header...)
+	body, header = needs(`2`, `"own"`, retry(state, `{}`))
+	down.Store(true)
+	g.post(body, header...).holds(http.StatusBadGateway, `"code":-32603`)
+	down.Store(false)
+	g.asks("elicitation/create", body, header...)
+}
+
+func TestAUserHasABoundedNumberOfStates(t *testing.T) {
+	var s states
+	now := time.Now()
+	alice, bob := issued{owner{subject: "alice"}, now.Add(time.Hour)}, issued{owner{subject: "bob"}, now.Add(2 * time.Hour)}
+	for n := range maxStates {
+		if !s.add(fmt.Sprint(n), alice, now) {
+			t.Fatalf("the state %d is refused", n)
+		}
+	}
+	if s.add("more", alice, now) {
+		t.Error("one more is taken")
+	}
+	if !s.add("bob's", bob, now) {
+		t.Error("one user keeps another from having any")
+	}
+	if _, ok := s.take("7", now); !ok || !s.add("more", alice, now) {
+		t.Error("one that came back makes no room")
+	}
+	later := alice.expires
+	if _, ok := s.take("8", later); ok {
+		t.Error("one that has expired is good")
+	}
+	if !s.add("later", issued{alice.owner, later.Add(time.Hour)}, later) || len(s.out) != 2 || s.users[alice.owner] != 1 {
+		t.Errorf("%d are out after all but two have expired, %d of alice", len(s.out), s.users[alice.owner])
+	}
+}
+
+func TestACallThatMayNotWaitIsAnError(t *testing.T) {
+	g := open(t, nil)
+	alice := issued{owner{"https://issuer.example", "alice"}, time.Now().Add(time.Hour)}
+	for n := range maxStates {
+		g.bridge.states.add(fmt.Sprint(n), alice, time.Now())
+	}
+	body, header := needs(`1`, `"own"`, "")
+	g.post(body, header...).holds(http.StatusOK, `"error":{"code":-32603,"message":"too many calls of this user wait for input"}`)
+}
