@@ -215,7 +215,7 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 		giveBack()
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidParams, "%v", err)
 	}
-	relay := &relay{bridge: b, p: p, bound: bound, target: s}
+	relay := &relay{bridge: b, p: p, bound: bound, request: call, target: s}
 	p.mu.Lock()
 	p.current = relay
 	p.mu.Unlock()

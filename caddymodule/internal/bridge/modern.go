@@ -74,7 +74,7 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 	if relay == nil {
 		return b.retry(w, r, call, settings, state)
 	}
-	b.carry(w, r, call, settings, relay.p, &exchange{stream: relay.takeUp(call.Message)}, relay)
+	b.carry(w, r, call, settings, relay.p, &exchange{stream: relay.takeUp(call)}, relay)
 	return nil
 }
 

@@ -183,8 +183,8 @@ func (p *pooled) sink(s *stream, call *admission.Call) backend.Sink {
 		return lesson{s, p.headers}
 	case m.Method == message.MethodListen && p.bridge.per == PerShared:
 		return ownUpdates{s, user(call.Principal)}
-	case p.server == nil && translate.MayAsk(m.Method):
-		return stateful{s, p.bridge, call}
+	case translate.MayAsk(m.Method):
+		return interruptible{s, p, call}
 	}
 	return s
 }

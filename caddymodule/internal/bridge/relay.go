@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
@@ -19,14 +20,15 @@ type relay struct {
 	bound  string // what its states are bound to
 	call   *backend.Call
 
-	mu     sync.Mutex
-	target *stream            // of the open request; nil while parked
-	asking *message.Message   // what the client was asked
-	queue  []*message.Message // what it will be asked next
-	held   *backend.Event     // the answer, if it came while parked
-	over   bool
-	id     string // in b.parked
-	expiry *time.Timer
+	mu      sync.Mutex
+	request *admission.Call    // the open one, or the last
+	target  *stream            // of the open request; nil while parked
+	asking  *message.Message   // what the client was asked
+	queue   []*message.Message // what it will be asked next
+	held    *backend.Event     // the answer, if it came while parked
+	over    bool
+	id      string // in b.parked
+	expiry  *time.Timer
 }
 
 // Deliver takes what the server says about the call.
@@ -36,7 +38,7 @@ func (r *relay) Deliver(e backend.Event) {
 	switch {
 	case r.target != nil:
 		r.over = r.over || e.Last
-		r.target.Deliver(e)
+		r.target.Deliver(r.p.asksInput(r.request, e))
 	case e.Last:
 		r.over, r.held = true, &e
 	}
@@ -135,19 +137,20 @@ func (r *relay) close() {
 }
 
 // takeUp makes the retry the open request of the call.
-func (r *relay) takeUp(retry *message.Message) *stream {
+func (r *relay) takeUp(call *admission.Call) *stream {
+	retry := call.Message
 	s := &stream{request: retry.ID}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expiry.Stop()
 	r.call.Rebind(retry)
-	r.target = s
+	r.request, r.target = call, s
 	if held := r.held; held != nil {
 		r.held = nil
 		if held.Message != nil {
 			held.Frame = r.call.Answer(held.Message)
 		}
-		s.Deliver(*held)
+		s.Deliver(r.p.asksInput(call, *held))
 		return s
 	}
 	response := translate.InputResponse(retry)

@@ -20,8 +20,8 @@ import (
 // call it is, or what the server wrote in its place. It opens only for the user and the
 // call that it was made for (MCP 2026-07-28, Multi Round-Trip Requests).
 type sealedState struct {
-	ID     string          `json:"id"` // of the parked call, or in Bridge.states
-	Server json.RawMessage `json:"server,omitempty"`
+	ID     string          `json:"id"`               // of the parked call, or in Bridge.states
+	Server json.RawMessage `json:"server,omitempty"` // nil if the call is to be made anew
 }
 
 // boundTo names the user and the call, which is that of all its retries.
@@ -63,14 +63,24 @@ func callAgain() *answer.Refusal {
 	return answer.New(http.StatusOK, protocol.CodeInvalidParams, "The requestState is unknown, used or expired: make the call again")
 }
 
-// retry carries a call that is no parked one with the state that its server made. A state
-// is good once, but still good if the call did not reach the server.
+// retry carries a call that is no parked one, with the state that its server made or, if
+// that made none, as it was first. A state is good once, but still good if the call did not
+// reach the server.
 func (b *Bridge) retry(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, state *sealedState) *answer.Refusal {
 	left, ok := b.states.take(state.ID, time.Now())
 	if !ok {
 		return callAgain()
 	}
-	m, err := message.Parse(call.Message.Edit().Param("requestState", state.Server).Bytes(), 0)
+	edit := call.Message.Edit()
+	switch {
+	case state.Server != nil:
+		edit.Param("requestState", state.Server)
+	case translate.Declines(call.Message):
+		return declined()
+	default:
+		edit.DropParams("requestState", "inputResponses")
+	}
+	m, err := message.Parse(edit.Bytes(), 0)
 	if err != nil {
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidParams, "%v", err)
 	}
@@ -83,43 +93,52 @@ func (b *Bridge) retry(w http.ResponseWriter, r *http.Request, call *admission.C
 	return refusal
 }
 
-// stateful is the stream of a call that a modern server may answer with a requestState.
-type stateful struct {
+// interruptible is the stream of a call that its server may answer with a need for input.
+type interruptible struct {
 	*stream
-	bridge *Bridge
-	call   *admission.Call
+	p    *pooled
+	call *admission.Call
 }
 
-func (s stateful) Deliver(e backend.Event) {
-	if e.Last && e.Message != nil {
-		if sealed, err := s.bridge.sealAnswer(s.call, e); err == nil {
-			e.Frame = sealed
-		} else {
-			e = backend.Event{Err: err, Last: true}
-		}
+func (i interruptible) Deliver(e backend.Event) { i.stream.Deliver(i.p.asksInput(i.call, e)) }
+
+// asksInput is what the client gets of an event: if it is an answer that asks for input,
+// with a state of the gateway.
+func (p *pooled) asksInput(call *admission.Call, e backend.Event) backend.Event {
+	if !e.Last || e.Message == nil {
+		return e
 	}
-	s.stream.Deliver(e)
+	adjust := p.bridge.sealAnswer
+	if p.server != nil {
+		adjust = p.bridge.needURLs
+	}
+	adjusted, err := adjust(call, e)
+	if err != nil {
+		return backend.Event{Err: err, Last: true}
+	}
+	return adjusted
 }
 
 // sealAnswer puts a state of the gateway in the place of the server's. What holds none
 // stays as it is.
-func (b *Bridge) sealAnswer(call *admission.Call, e backend.Event) ([]byte, error) {
+func (b *Bridge) sealAnswer(call *admission.Call, e backend.Event) (backend.Event, error) {
 	state := stateIn(&e.Message.Result)
 	if state == nil || !translate.AsksForInput(e.Message) {
-		return e.Frame, nil
+		return e, nil
 	}
 	m, err := message.Parse(e.Frame, 0)
 	if err != nil {
-		return nil, err
+		return e, err
 	}
 	token, err := b.issueState(call, state)
 	if err != nil {
-		return nil, err
+		return e, err
 	}
-	return m.Edit().ResultMember("requestState", message.Quote(token)).Bytes(), nil
+	e.Frame = m.Edit().ResultMember("requestState", message.Quote(token)).Bytes()
+	return e, nil
 }
 
-// issueState seals what a server wrote for the retry of a call.
+// issueState makes a state for the retry of a call, with what its server wrote, if anything.
 func (b *Bridge) issueState(call *admission.Call, server []byte) (string, error) {
 	bound, err := boundTo(call)
 	if err != nil {

@@ -21,9 +21,10 @@ type Editor struct {
 	splices []splice
 	buf     [8]splice
 
-	drop  []droppedPrefix
-	set   []MetaValue // into _meta
-	front []MetaValue // into params or result
+	drop   []droppedPrefix
+	params []string    // to leave params
+	set    []MetaValue // into _meta
+	front  []MetaValue // into params or result
 }
 
 // droppedPrefix is what the names of members begin with that leave every _meta.
@@ -59,6 +60,12 @@ func (e *Editor) SetParam(name string, raw []byte) *Editor {
 		return e
 	}
 	return e.Param(name, raw)
+}
+
+// DropParams removes members of params.
+func (e *Editor) DropParams(names ...string) *Editor {
+	e.params = append(e.params, names...)
+	return e
 }
 
 // ResultMember replaces a member of result, if it is there.
@@ -179,9 +186,15 @@ func (e *Editor) editMeta() {
 		holder, name = &m.Result, "result"
 	}
 	front := e.front
-	kept := e.dropMembers(&m.Meta)
+	inMeta, inHolder := len(m.Meta.members), len(holder.members)
+	if len(e.drop) > 0 {
+		inMeta = e.dropMembers(&m.Meta, e.drops)
+	}
+	if len(e.params) > 0 && holder == &m.Params {
+		inHolder = e.dropMembers(holder, func(name []byte) bool { return slices.Contains(e.params, string(name)) })
+	}
 	if len(e.set) > 0 {
-		inner := memberText(e.set, kept > 0)
+		inner := memberText(e.set, inMeta > 0)
 		meta := slices.Concat([]byte{'{'}, inner, []byte{'}'})
 		switch {
 		case m.Meta.Present():
@@ -196,7 +209,7 @@ func (e *Editor) editMeta() {
 		return
 	}
 	if holder.Present() {
-		e.insert(holder.span.start+1, memberText(front, len(holder.members) > 0))
+		e.insert(holder.span.start+1, memberText(front, inHolder > 0))
 		return
 	}
 	object := slices.Concat([]byte{'{'}, memberText(front, false), []byte{'}'})
@@ -232,15 +245,15 @@ func (e *Editor) insert(at int, text []byte) {
 
 // dropMembers removes the members to be dropped with the commas that belong to
 // them, and returns how many are kept.
-func (e *Editor) dropMembers(o *Object) int {
-	if len(e.drop) == 0 || !o.Present() {
-		return len(o.members)
+func (e *Editor) dropMembers(o *Object, drops func(name []byte) bool) int {
+	if !o.Present() {
+		return 0
 	}
 	kept := 0
 	dropped := make([]bool, len(o.members))
 	last := -1 // the last member that is kept
 	for i, m := range o.members {
-		dropped[i] = e.drops(m.name.in(o.raw))
+		dropped[i] = drops(m.name.in(o.raw))
 		if !dropped[i] {
 			kept, last = kept+1, i
 		}
@@ -324,7 +337,7 @@ func (w *nestedWalker) object(isMeta bool) bool {
 	}
 	o.span.end = w.at()
 	if isMeta {
-		w.e.dropMembers(o)
+		w.e.dropMembers(o, w.e.drops)
 	}
 	return true
 }

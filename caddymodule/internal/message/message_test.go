@@ -215,6 +215,22 @@ func TestEditorReplacesIDTokenAndRequestID(t *testing.T) {
 	}
 }
 
+func TestEditorDropsParams(t *testing.T) {
+	for params, want := range map[string]string{
+		`{"a":1}`:                   `{"_meta":{"k":1},"a":1}`,
+		`{"x":[{"_meta":{}}]}`:      `{"_meta":{"k":1}}`,
+		`{"x":1,"a":1, "y":2}`:      `{"_meta":{"k":1},"a":1}`,
+		`{"a":1,"x":1,"y":2,"b":1}`: `{"_meta":{"k":1},"a":1,"b":1}`,
+		`{"x":1,"_meta":{"x":1}}`:   `{"_meta":{"k":1,"x":1}}`,
+	} {
+		m := parse(t, `{"jsonrpc":"2.0","id":1,"method":"m","params":`+params+`}`)
+		got := string(m.Edit().DropParams("x", "y").Param("x", []byte("7")).SetMeta(MetaValue{"k", []byte("1")}).Bytes())
+		if want = `{"jsonrpc":"2.0","id":1,"method":"m","params":` + want + `}`; got != want {
+			t.Errorf("%s:\n got %s\nwant %s", params, got, want)
+		}
+	}
+}
+
 func TestEditorChangesResults(t *testing.T) {
 	m := parse(t, `{"jsonrpc":"2.0","id":4,"result":{"content":[],"cacheScope":"public","_meta":{"io.github.snapgate/user":"u"}}}`)
 	got := string(m.Edit().ID([]byte(`"c"`)).ResultMember("cacheScope", []byte(`"private"`)).DropMeta("io.github.snapgate/").Bytes())
@@ -258,7 +274,7 @@ func FuzzEdit(f *testing.F) {
 			return
 		}
 		const prefix = "io.github.snapgate/"
-		out := m.Edit().ID([]byte("1")).DropMeta(prefix).Param("requestId", []byte("2")).MetaMember(MetaProgressToken, []byte("3")).
+		out := m.Edit().ID([]byte("1")).DropMeta(prefix).Param("requestId", []byte("2")).DropParams("inputResponses", "name").MetaMember(MetaProgressToken, []byte("3")).
 			ResultMember("cacheScope", []byte(`"private"`)).ErrorMember("code", []byte("4")).DefaultResult("resultType", []byte(`"complete"`)).SetMeta(MetaValue{prefix + "identity", []byte(`{"user":"u"}`)}).Bytes()
 		if bytes.ContainsAny(out, "\r\n") {
 			t.Fatalf("more than one line: %q", out)

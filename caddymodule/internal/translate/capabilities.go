@@ -79,6 +79,15 @@ const (
 // Initialize is the gateway's request to a legacy server, in the name of all clients with
 // these capabilities. They cannot tell it that their roots changed.
 func (c Capabilities) Initialize(protocolVersion, client, version string) []byte {
+	return frame(map[string]any{"jsonrpc": "2.0", "id": 0, "method": message.MethodInitialize, "params": map[string]any{
+		"protocolVersion": protocolVersion,
+		"capabilities":    c.Declared(),
+		"clientInfo":      map[string]string{"name": client, "version": version},
+	}})
+}
+
+// Declared is how a client declares them.
+func (c Capabilities) Declared() map[string]any {
 	capabilities := map[string]any{}
 	if c.Roots {
 		capabilities["roots"] = struct{}{}
@@ -100,9 +109,5 @@ func (c Capabilities) Initialize(protocolVersion, client, version string) []byte
 		}
 		capabilities["elicitation"] = elicitation
 	}
-	return frame(map[string]any{"jsonrpc": "2.0", "id": 0, "method": message.MethodInitialize, "params": map[string]any{
-		"protocolVersion": protocolVersion,
-		"capabilities":    capabilities,
-		"clientInfo":      map[string]string{"name": client, "version": version},
-	}})
+	return capabilities
 }

@@ -41,9 +41,13 @@ func InputRequired(id []byte, request *message.Message, state string) []byte {
 			asked["params"] = json.RawMessage(stripped.Params.Raw())
 		}
 	}
+	return inputRequired(id, map[string]any{inputKey: asked}, state)
+}
+
+func inputRequired(id []byte, requests map[string]any, state string) []byte {
 	return frame(map[string]any{"jsonrpc": "2.0", "id": json.RawMessage(id), "result": map[string]any{
 		"resultType":    needsInput,
-		"inputRequests": map[string]any{inputKey: asked},
+		"inputRequests": requests,
 		"requestState":  state,
 	}})
 }

@@ -136,15 +136,21 @@ var cached = map[string]bool{
 	"tools/list": true, "prompts/list": true, "resources/list": true, "resources/templates/list": true, message.MethodRead: true,
 }
 
-// resourceNotFound is an error code that modern servers no longer send.
-const resourceNotFound = "-32002"
+// Error codes that modern servers no longer send.
+const (
+	resourceNotFound = "-32002"
+	urlsRequired     = "-32042"
+)
 
 // Result adds to the answer of a legacy server what a modern client must find in it. A
 // server that says nothing of caching is not cached.
 func (s *Server) Result(method string, m *message.Message, edit *message.Editor) {
 	if m.IsError() {
-		if string(m.Error.Get("code")) == resourceNotFound {
+		switch string(m.Error.Get("code")) {
+		case resourceNotFound:
 			edit.ErrorMember("code", fmt.Append(nil, protocol.CodeInvalidParams))
+		case urlsRequired: // where it can't become input_required
+			edit.ErrorMember("code", fmt.Append(nil, protocol.CodeInternal))
 		}
 		return
 	}
