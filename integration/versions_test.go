@@ -46,15 +46,18 @@ func TestModernAndLegacyClientsShareALegacyServer(t *testing.T) {
 	await(t, "one process for each era, and the end of the probed one", func() bool { return len(g.processes(t)) == 2 })
 }
 
-func TestLegacyClientOfAModernServerIsRefusedAtInitialize(t *testing.T) {
+func TestModernAndLegacyClientsShareAModernServer(t *testing.T) {
 	t.Parallel()
 	g := start(t, standin("-era", "modern"))
-	p := g.anyone(t, g.token(t, "alice"))
-	a := p.post(initializeMessage(legacyVersion))
-	if r := a.reply(t); r.Error == nil || a.header.Get("Mcp-Session-Id") != "" {
-		t.Errorf("answer %d %v %s", a.status, a.header, a.body)
+	token := g.token(t, "alice")
+	legacy, modern := g.legacy(t, token), g.modern(t, token)
+	if a, b := legacy.call(1, "pid", nil), modern.call(1, "pid", nil); a != b {
+		t.Errorf("the clients of one user have the processes %s and %s", a, b)
 	}
-	await(t, "the end of its process", func() bool { return len(g.processes(t)) == 0 })
+	if got := legacy.call(2, "echo", object{"text": "served"}); got != "served" {
+		t.Errorf("legacy client: %q", got)
+	}
+	await(t, "the end of the one that was asked to initialize", func() bool { return len(g.processes(t)) == 1 })
 }
 
 func TestEveryLegacyVersionIsServed(t *testing.T) {
