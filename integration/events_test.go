@@ -52,6 +52,16 @@ func (p *peer) listen(method, body string, change ...func(*http.Request)) *event
 	return s
 }
 
+// resume opens what goes on behind an event, which is told first.
+func (p *peer) resume(id string) *events {
+	p.t.Helper()
+	s := p.listen(http.MethodGet, "", set("Last-Event-ID", id))
+	if first := s.take(); first.id != id || first.data != "" {
+		p.t.Errorf("resumed behind %s it begins with %+v", id, first)
+	}
+	return s
+}
+
 func (s *events) read(lines *bufio.Scanner) {
 	lines.Buffer(nil, 8<<20)
 	e := event{comment: true}

@@ -190,7 +190,7 @@ func TestDroppedConnectionIsNoCancellationForALegacyClient(t *testing.T) {
 	if a := p.post(p.toolCall(1, "echo", nil)); a.status != http.StatusBadRequest || a.code() != -32600 {
 		t.Errorf("another call with the id in flight: %d %s", a.status, a.body)
 	}
-	resumed := p.listen(http.MethodGet, "", set("Last-Event-ID", last.id))
+	resumed := p.resume(last.id)
 	call.release()
 	answered := resumed.take()
 	if got, err := resultText(answer{status: 200, body: answered.data}); err != nil || got != "released" {
@@ -225,7 +225,7 @@ func TestGetStreamIsResumedWhereItBroke(t *testing.T) {
 	first.take()
 	first.cancel()
 	first.ended()
-	second := p.listen(http.MethodGet, "", set("Last-Event-ID", one.id))
+	second := p.resume(one.id)
 	if d := decode(t, second.take().data); d.Params.Data != "two" {
 		t.Errorf("resumed with %+v", d)
 	}
@@ -251,7 +251,7 @@ func TestEventOfAnotherSessionIsNeverReplayed(t *testing.T) {
 	alice.call(1, "tell", object{"method": "notifications/tools/list_changed", "params": object{"data": "of the first session"}})
 	id := s.take().id
 	number := id[:strings.LastIndexByte(id, '-')] + "-0"
-	other := again.listen(http.MethodGet, "", set("Last-Event-ID", number))
+	other := again.resume(number)
 	again.call(1, "tell", object{"method": "notifications/tools/list_changed", "params": object{"data": "of the second"}})
 	if d := decode(t, other.take().data); d.Params.Data != "of the second" {
 		t.Errorf("got %+v", d)

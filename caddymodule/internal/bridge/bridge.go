@@ -51,6 +51,7 @@ const (
 	silence   = 5 * time.Second  // before an answer becomes an event stream
 	keepalive = 15 * time.Second // between comments on an event stream
 	writeTime = 30 * time.Second // for one write to a client
+	lifespan  = 4 * time.Minute  // before an event stream ends to be resumed
 )
 
 // Per says who shares a process.
@@ -128,6 +129,8 @@ type Bridge struct {
 	breaker    breaker     // of starts, by kind
 	seats      limit.Gauge // sessions that share a process, by user
 
+	lifespan time.Duration // of one event stream that a client resumes
+
 	stopping chan struct{} // closed when the gateway goes down
 	stopOnce sync.Once
 
@@ -161,6 +164,7 @@ func New(per Per) *Bridge {
 	}
 	b := &Bridge{
 		per:      per,
+		lifespan: lifespan,
 		stopping: make(chan struct{}),
 		sealer:   sealer,
 		sessions: map[string]*session{},

@@ -76,6 +76,7 @@ type incoming struct {
 			Say   []string // lines to write; $id and $token are those of the request
 			Burst int      // notifications to write before them
 			Size  int      // of each, in bytes
+			Every int      // milliseconds between lines
 		}
 		Meta struct{ ProgressToken json.RawMessage } `json:"_meta"`
 	}
@@ -195,6 +196,10 @@ func (s *server) call(m incoming) {
 		text = strings.ReplaceAll(text, "$id", string(m.ID))
 		text = strings.ReplaceAll(text, "$listen", string(s.listening))
 		s.say("%s", strings.ReplaceAll(text, "$token", string(m.Params.Meta.ProgressToken)))
+		if args.Every > 0 {
+			s.out.Flush()
+			time.Sleep(time.Duration(args.Every) * time.Millisecond)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,19 +39,24 @@ type exchange struct {
 	// statusOf gives the HTTP status of an answer that comes first.
 	statusOf func(event) int
 
+	// cleanUp is to be done when the call has ended, the last first.
+	cleanUp []func()
+
 	// writer is attached by who sends the call, so that what a fast server says at once
 	// finds a reader; otherwise by run.
 	writer *writer
 
 	sse      *sse
 	began    bool // the event stream
+	leaving  bool // it has lasted long enough
+	left     bool // the call goes on without it
 	gone     bool // the client
 	bytesOut int
 }
 
 // run writes until the call has ended or the deadline has come, and returns the event
 // that ended it. If err is not nil the server has not answered, and the caller cancels
-// the call.
+// the call. If left is set the call goes on, and is over when [exchange.linger] returns.
 func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Time) (event, error) {
 	x.sse = newSSE(w)
 	if x.writer == nil {
@@ -69,12 +75,16 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 
 	timer := time.NewTimer(min(silence, time.Until(deadline)))
 	defer timer.Stop()
+	enough := x.enough()
 	stopping, late := x.bridge.stopping, errTimeout
 	for {
 		if !x.gone {
 			if e, done := x.drain(wr); done {
 				return e, e.err
 			}
+		}
+		if x.left {
+			return event{}, nil
 		}
 		if x.gone {
 			x.stream.detach(wr)
@@ -89,10 +99,14 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 			}
 			x.idle()
 			timer.Reset(min(keepalive, left))
+		case <-enough:
+			x.begin()
+			x.leaving = true
 		case <-r.Context().Done():
 			x.gone = true
 		case <-stopping:
 			stopping, late = nil, errStopping
+			enough = nil // nobody could come back
 			if x.listens() {
 				return x.abandon(wr, errStopping)
 			}
@@ -116,7 +130,56 @@ func (x *exchange) drain(wr *writer) (last event, done bool) {
 		}
 	}
 	x.gone = x.gone || over // the client has come back on another connection
+	if x.leaving && !x.gone {
+		x.leave(wr)
+	}
 	return event{}, false
+}
+
+// enough tells when the event stream has lasted long enough, if its client resumes.
+func (x *exchange) enough() <-chan time.Time {
+	if !x.prime {
+		return nil
+	}
+	return time.After(x.bridge.lifespan)
+}
+
+// leave ends the event stream before something on the way does, which might do so in the
+// middle of an event. The client is told to come back (MCP 2025-11-25, Streamable HTTP).
+func (x *exchange) leave(wr *writer) {
+	if !x.bridge.stay() {
+		return
+	}
+	number, left := x.stream.leave(wr)
+	if !left {
+		x.bridge.running.Done()
+		return
+	}
+	x.left, x.gone = true, true
+	x.sse.leave(x.stream.id, number)
+}
+
+// stay counts the rest of a call as running, unless the bridge has closed.
+func (b *Bridge) stay() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.running.Add(1)
+	}
+	return !b.closed
+}
+
+// returns is called when the handler of the call returns.
+func (x *exchange) returns() {
+	if !x.left {
+		x.end()
+	}
+}
+
+func (x *exchange) end() {
+	for _, do := range slices.Backward(x.cleanUp) {
+		do()
+	}
 }
 
 // linger waits for the end of a call whose client has gone. In the modern era that
@@ -189,7 +252,7 @@ func (x *exchange) begin() {
 	x.began = true
 	x.sse.begin(x.sessionID)
 	if x.prime && x.stream.id != "" {
-		x.gone = x.sse.prime(x.stream.id) != nil
+		x.gone = x.sse.prime(x.stream.id, 0) != nil
 	}
 }
 

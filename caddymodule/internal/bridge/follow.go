@@ -10,75 +10,116 @@ import (
 )
 
 // follow answers a GET: with the session's standalone stream, or with the rest of a
-// stream that broke off, which Last-Event-ID names. It ends when the token does.
+// stream that broke off, which Last-Event-ID names. It ends when the token does, and that of
+// a call after a while, to be resumed again.
 func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
 	s, refusal := b.find(call.SessionID, call.Principal, settings)
 	if refusal != nil {
 		return refusal
 	}
-	source, wr := s.standalone, (*writer)(nil)
+	source, from := s.standalone, int64(-1)
 	if id := r.Header.Get(protocol.HeaderLastEventID); id != "" {
 		found, number, ok := s.resume(id)
 		if !ok {
 			return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "Last-Event-ID names no stream that is kept")
 		}
-		limit := maxStreams
-		if found != s.standalone {
-			limit = 1
+		source, from = found, number
+	}
+	f := &follower{session: s, source: source, out: newSSE(w), resumes: call.Version >= protocol.Version20251125}
+	limit, end := maxStreams, call.GoodUntil
+	if source != s.standalone {
+		limit = 1
+		if enough := time.Now().Add(b.lifespan); f.resumes && (end.IsZero() || enough.Before(end)) {
+			end = enough
 		}
-		source, wr = found, found.resume(number, limit)
+	}
+	if from < 0 {
+		f.writer = source.attach(limit)
 	} else {
-		wr = source.attach(maxStreams)
+		f.writer = source.resume(from, limit)
 	}
-	defer source.detach(wr)
-	var expiry <-chan time.Time
-	if !call.GoodUntil.IsZero() {
-		timer := time.NewTimer(time.Until(call.GoodUntil))
+	defer source.detach(f.writer)
+	var until <-chan time.Time
+	if !end.IsZero() {
+		timer := time.NewTimer(time.Until(end))
 		defer timer.Stop()
-		expiry = timer.C
+		until = timer.C
 	}
-	s.stream(w, r, source, wr, expiry)
+	f.run(r, from, until)
 	return nil
 }
 
-// stream writes what comes until the stream, the session, the client, its token or
-// the gateway ends.
-func (s *session) stream(w http.ResponseWriter, r *http.Request, source *stream, wr *writer, expiry <-chan time.Time) {
-	out := newSSE(w)
-	out.begin("")
-	defer out.end()
-	if out.comment() != nil { // the client sees the headers at once
+// follower writes a stream of a session as the answer to a GET.
+type follower struct {
+	session *session
+	source  *stream
+	writer  *writer
+	out     *sse
+	resumes bool // the client comes back when it is told to
+}
+
+// run writes what comes until the stream, the session, the client, its time or the gateway
+// ends.
+func (f *follower) run(r *http.Request, from int64, until <-chan time.Time) {
+	f.out.begin("")
+	defer f.out.end()
+	if f.greet(from) != nil {
 		return
 	}
 	ticker := time.NewTicker(keepalive)
 	defer ticker.Stop()
-	sessionOver := s.over
+	sessionOver := f.session.over
+	leaving := false
 	for {
-		events, over := source.take(wr)
-		for _, e := range events {
-			out.add(source.id, e)
-		}
-		if err := out.flush(); err != nil && len(events) > 0 {
-			source.fail(wr, events[0].number)
+		if over, err := f.drain(); over || err != nil {
 			return
 		}
-		if over {
-			return
+		if leaving {
+			if number, left := f.source.leave(f.writer); left {
+				f.out.leave(f.source.id, number)
+				return
+			}
+			continue
 		}
 		select {
-		case <-wr.wake:
+		case <-f.writer.wake:
 		case <-ticker.C:
-			if out.comment() != nil {
+			if f.out.comment() != nil {
 				return
 			}
 		case <-r.Context().Done():
 			return
 		case <-sessionOver:
 			sessionOver = nil // its streams end now; what they have said is still written
-		case <-s.bridge.stopping:
+		case <-f.session.bridge.stopping:
 			return
-		case <-expiry:
-			return
+		case <-until:
+			if !f.resumes {
+				return
+			}
+			leaving = true
 		}
 	}
+}
+
+// greet shows the client the headers at once. Clients know where to resume from the last
+// response only: one that resumes is told again, or it could not do so a second time. If the
+// stream has ended it must not do so: some clients went on and on.
+func (f *follower) greet(from int64) error {
+	if f.resumes && from >= 0 && f.source.open() {
+		return f.out.prime(f.source.id, from)
+	}
+	return f.out.comment()
+}
+
+// drain writes what is there, and reports whether nothing more will come.
+func (f *follower) drain() (over bool, err error) {
+	events, over := f.source.take(f.writer)
+	for _, e := range events {
+		f.out.add(f.source.id, e)
+	}
+	if err = f.out.flush(); err != nil && len(events) > 0 {
+		f.source.fail(f.writer, events[0].number)
+	}
+	return over, err
 }

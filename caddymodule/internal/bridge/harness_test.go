@@ -237,6 +237,10 @@ type reader struct {
 	*http.Response
 	t     testing.TB
 	lines *bufio.Reader
+
+	resumed bool // events without data are passed over
+	last    string
+	retries int // how often it was told when to come back
 }
 
 func (r *reader) body() string {
@@ -268,7 +272,7 @@ func (r *reader) holds(status int, part string) {
 }
 
 // next returns the next event's id and data; both are "" at the end. Comments are
-// passed over.
+// passed over. The id of the last event stays in r.last.
 func (r *reader) next() (id, data string) {
 	r.t.Helper()
 	if ct := r.Header.Get("Content-Type"); ct != "text/event-stream" {
@@ -283,10 +287,14 @@ func (r *reader) next() (id, data string) {
 		switch field, value, _ := strings.Cut(line, ": "); {
 		case err != nil:
 			return "", ""
+		case line == "" && some && r.resumed && data == "":
+			some = false
 		case line == "" && some:
 			return id, data
+		case field == "retry":
+			r.retries++
 		case field == "id":
-			id = value
+			id, r.last = value, value
 		case field == "data":
 			data, some = value, true
 		}

@@ -80,7 +80,8 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 	if refusal != nil {
 		return refusal
 	}
-	defer release()
+	x := &exchange{outlive: true, prime: call.Version >= protocol.Version20251125, cleanUp: []func(){release}}
+	defer x.returns()
 	if call.Message.Method == message.MethodInitialize && call.SessionID == "" {
 		if b.per != PerSession || b.servesModernOnly() {
 			return b.initializeShared(w, r, call, settings)
@@ -94,7 +95,6 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 	if call.Message.Method == message.MethodInitialize {
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "The session is initialized already")
 	}
-	x := &exchange{outlive: true, prime: call.Version >= protocol.Version20251125}
 	if s.share != nil {
 		return s.sharedCall(w, r, call, settings, x)
 	}
@@ -135,16 +135,32 @@ func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admissi
 		return s.refusalOf(err)
 	}
 	x.bridge, x.call, x.stream = s.bridge, call, in.stream
-	last, err := x.run(w, r, time.Now().Add(timeout))
+	deadline := time.Now().Add(timeout)
+	last, err := x.run(w, r, deadline)
+	if x.left {
+		go func() {
+			defer s.bridge.running.Done()
+			defer x.end()
+			last, err := x.linger(deadline)
+			s.conclude(settings, x, in, sent, last, err)
+		}()
+		return nil
+	}
+	s.conclude(settings, x, in, sent, last, err)
+	return nil
+}
+
+// conclude does what follows the end of a call.
+func (s *session) conclude(settings *Settings, x *exchange, in *inCall, sent *backend.Call, last event, err error) {
+	m := x.call.Message
 	if err != nil && sent != nil {
 		s.cancelCall(in, err.Error())
 	}
 	s.finish(m, in, x.began || x.gone)
-	s.bridge.record(settings.Audit, call, last, err, x.bytesOut)
+	s.bridge.record(settings.Audit, x.call, last, err, x.bytesOut)
 	if m.Method == message.MethodInitialize {
 		s.initialized(last, err)
 	}
-	return nil
 }
 
 // initialize starts a session and its child for a client that sends initialize.

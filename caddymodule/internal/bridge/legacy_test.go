@@ -238,13 +238,6 @@ func TestMessagesWaitForAGETStream(t *testing.T) {
 	g.get(t.Context(), s...).says(`{"jsonrpc":"2.0","id":5,"method":"ping"}`)
 }
 
-func TestAGETStreamEndsWithItsToken(t *testing.T) {
-	g := open(t, nil)
-	s := g.session("alice")
-	g.get(t.Context(), append(s, "X-Expires", "50ms")...).ends()
-	g.post(tool(`1`, "echo", ``), s...).holds(http.StatusOK, `"result"`)
-}
-
 func TestTheEndOfTheProcessEndsItsSessionOnly(t *testing.T) {
 	g := open(t, nil, trace)
 	s, other := g.session("alice"), g.session("alice")

@@ -14,6 +14,14 @@ func resuming(session []string, id string) []string {
 	return append(append([]string(nil), session...), "Last-Event-Id", id)
 }
 
+// resume goes on behind an event. Of the events without data the stream itself is told.
+func (g *gateway) resume(ctx context.Context, session []string, id string) *reader {
+	g.t.Helper()
+	rest := g.get(ctx, resuming(session, id)...)
+	rest.resumed = true
+	return rest
+}
+
 func TestACallOutlivesItsConnectionAndIsResumed(t *testing.T) {
 	g := open(t, nil, trace)
 	s := g.session("alice")
@@ -25,7 +33,7 @@ func TestACallOutlivesItsConnectionAndIsResumed(t *testing.T) {
 	g.notify("notifications/release", ``, s...)
 
 	for range 2 { // as often as the client likes
-		rest := g.get(t.Context(), resuming(s, last)...)
+		rest := g.resume(t.Context(), s, last)
 		rest.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":2}}`)
 		rest.says(`{"jsonrpc":"2.0","id":1,"result":{"released":true}}`)
 		rest.ends()
@@ -43,7 +51,7 @@ func TestACallMayBeResumedWhileItRuns(t *testing.T) {
 	s := g.session("alice")
 	call := g.post(tool(`1`, "hold", saying(fmt.Sprintf(progress, 1))), s...)
 	last := call.says("")
-	rest := g.get(t.Context(), resuming(s, last)...)
+	rest := g.resume(t.Context(), s, last)
 	rest.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":1}}`)
 	g.notify("notifications/release", ``, s...)
 	rest.says(`{"jsonrpc":"2.0","id":1,"result":{"released":true}}`)
@@ -79,7 +87,7 @@ func TestNothingIsLostOrDoubledHoweverOftenTheConnectionBreaks(t *testing.T) {
 		}
 		leave()
 		ctx, leave = context.WithCancel(t.Context())
-		stream = g.get(ctx, resuming(s, last)...)
+		stream = g.resume(ctx, s, last)
 	}
 	leave()
 }
@@ -96,7 +104,7 @@ func TestTheStandaloneStreamIsResumed(t *testing.T) {
 	g.post(tool(`1`, "say", saying(pings...)), s...).body()
 	last := stream.says(pings[1])
 	leave()
-	rest := g.get(t.Context(), resuming(s, last)...)
+	rest := g.resume(t.Context(), s, last)
 	for _, want := range pings[2:] {
 		rest.says(want)
 	}

@@ -185,19 +185,18 @@ func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admis
 	if refusal != nil {
 		return refusal
 	}
-	defer p.stand(s)
+	x.cleanUp = append(x.cleanUp, func() { p.stand(s) })
 	if s.share.upgraded {
 		return s.upgradedCall(w, r, call, settings, x, p)
 	}
-	ended := func() {}
-	defer func() { ended() }()
 	stamp := settings.stamp(call.Principal)
 	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
 		if frame := p.tenants.answer(s, call.Message, stamp); frame != nil {
 			in.stream.push(event{frame: frame, last: true})
 			return nil, nil
 		}
-		ended = p.tenants.calls(s) // before the server, which may ask something at once, is told
+		// Before the server, which may ask something at once, is told.
+		x.cleanUp = append(x.cleanUp, p.tenants.calls(s))
 		return s.send(p.conn, call.Message, stamp, in)
 	})
 }

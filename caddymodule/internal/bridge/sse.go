@@ -50,9 +50,25 @@ func (s *sse) add(id string, e event) {
 
 // prime writes an event without data, which only tells the client where it would
 // resume (MCP 2025-11-25, Streamable HTTP).
-func (s *sse) prime(id string) error {
-	s.buf = append(s.buf, "id: "+id+"-0\ndata: \n\n"...)
+func (s *sse) prime(id string, number int64) error {
+	s.add(id, event{number: number})
 	return s.flush()
+}
+
+// reconnect is how long a client waits before it resumes, in milliseconds. It is for all
+// its streams: what it would do by itself, or it gave up too soon when it finds no network.
+const reconnect = "1000"
+
+// leave tells the client to resume what ends now, behind the event with the number; 0 if it
+// is to begin anew.
+func (s *sse) leave(id string, number int64) {
+	s.buf = append(s.buf, "retry: "+reconnect+"\n"...)
+	if number > 0 {
+		s.add(id, event{number: number})
+	} else {
+		s.buf = append(s.buf, '\n')
+	}
+	_ = s.flush() // a client that can't be told resumes from what it has
 }
 
 // largeBuffer is what a stream may keep between two writes, in bytes.

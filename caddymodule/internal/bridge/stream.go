@@ -253,6 +253,25 @@ func (s *stream) take(w *writer) (events []event, done bool) {
 	return events, s.ended
 }
 
+// leave detaches a writer that goes before the end, and returns the number from which its
+// client resumes, 0 if another writer receives by now. It is a number of its own: clients
+// count it as progress. If there is something to write first, or nothing more will come, the
+// writer stays.
+func (s *stream) leave(w *writer) (number int64, left bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.writers); n > 0 && s.writers[n-1] == w {
+		if s.ended || s.written < len(s.events) {
+			return 0, false
+		}
+		s.next++
+		number = s.next
+	}
+	s.writers = slices.DeleteFunc(s.writers, func(other *writer) bool { return other == w })
+	s.wakeNewest()
+	return number, true
+}
+
 // fail detaches a writer that could not write the event with that number, and gives
 // back what it took from there on, save what another has taken since.
 func (s *stream) fail(w *writer, number int64) {

@@ -155,7 +155,7 @@ func (s *share) asks() translate.Subscriptions {
 func (s *session) upgradedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, p *pooled) *answer.Refusal {
 	stamp := settings.stamp(call.Principal)
 	quest := &quest{s: s, p: p, stamp: stamp}
-	defer quest.close()
+	x.cleanUp = append(x.cleanUp, quest.close)
 	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
 		if frame := p.answerUpgraded(s, call.Message); frame != nil {
 			in.stream.push(event{frame: frame, last: true})

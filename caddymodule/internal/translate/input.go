@@ -90,7 +90,7 @@ func Digest(m *message.Message) ([32]byte, error) {
 			continue
 		}
 		value := jsontext.Value(slices.Clone(raw))
-		if err := value.Canonicalize(jsontext.AllowInvalidUTF8(true)); err != nil {
+		if err := value.Canonicalize(jsontext.AllowInvalidUTF8(true), jsontext.CanonicalizeRawInts(false)); err != nil {
 			return [32]byte{}, fmt.Errorf("params.%s: %w", name, err)
 		}
 		parts = append(parts, fmt.Sprintf("%q:%d:%s\n", name, len(value), value))

@@ -175,6 +175,9 @@ func TestDigestIsEqualForACallAndItsRetryOnly(t *testing.T) {
 			t.Errorf("%s has the same digest", other)
 		}
 	}
+	if digest(`{"n":9007199254740992}`) == digest(`{"n":9007199254740993}`) {
+		t.Error("integers that one float stands for have the same digest")
+	}
 }
 
 func TestWithdrawnAnswersEveryKindOfQuestion(t *testing.T) {
