@@ -23,6 +23,7 @@ import (
 //			pass_env <NAME>...
 //			dir <path>
 //			per session|user|shared
+//			prewarm <n>
 //			max_processes <n>
 //			idle_timeout|start_timeout|stop_timeout <duration>
 //		}
@@ -283,6 +284,7 @@ func (m *directive) parseStdio(d *caddyfile.Dispenser) error {
 			}
 			return nil
 		}},
+		{"prewarm", func(d *caddyfile.Dispenser) error { return count(d, "prewarm", &s.Prewarm) }},
 		{"max_processes", func(d *caddyfile.Dispenser) error { return count(d, "max_processes", &s.MaxProcesses) }},
 		{"idle_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "idle_timeout", &s.IdleTimeout) }},
 		{"start_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "start_timeout", &s.StartTimeout) }},

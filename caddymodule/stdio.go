@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -54,6 +55,10 @@ type Stdio struct {
 
 	// How many processes may run at once. Default: 256.
 	MaxProcesses int `json:"max_processes,omitempty"`
+
+	// How many processes are started before anyone asks for them. Each serves the next
+	// comer, and nobody else. Only where a process is told nothing of its user. Default: 0.
+	Prewarm int `json:"prewarm,omitempty"`
 
 	// How long a process may be unused before it is ended. Default: 10m.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
@@ -139,6 +144,12 @@ func (s *Stdio) Provision(ctx caddy.Context) error {
 	if s.Per == perShared && s.templates.fixed == nil {
 		return errors.New("stdio: a placeholder such as {mcp.user} differs between users, and per shared has one process for all of them: write \"per user\" or leave the placeholder out")
 	}
+	if s.Prewarm > 0 && s.templates.fixed == nil {
+		return errors.New("prewarm: a process that is started beforehand has no user yet, so no placeholder such as {mcp.user} may stand in its arguments, dir or env: leave it out, or prewarm")
+	}
+	if s.Prewarm > 0 && s.templates.userEnv && s.Anonymous == "" {
+		return errors.New("prewarm: a process that is started beforehand cannot have its user in the environment: write \"identity meta\" beside stdio, so that the user stands in each message only")
+	}
 	if s.Anonymous != "" && s.templates.fixed == nil {
 		return errors.New("stdio: a placeholder such as {mcp.user} needs a verified user, and anonymous asks for none")
 	}
@@ -154,6 +165,7 @@ func (s *Stdio) Provision(ctx caddy.Context) error {
 	settings := bridge.Settings{
 		Launch:       s.templates.launch,
 		MaxProcesses: s.MaxProcesses,
+		Prewarm:      s.Prewarm,
 		IdleTimeout:  time.Duration(s.IdleTimeout),
 		StartTimeout: time.Duration(s.StartTimeout),
 		StopTimeout:  time.Duration(s.StopTimeout),
@@ -200,12 +212,15 @@ func (s *Stdio) check() error {
 		limits = *s.Limits
 	}
 	for name, n := range map[string]int64{
-		"max_processes": int64(s.MaxProcesses), "limits concurrent": int64(limits.Concurrent),
+		"max_processes": int64(s.MaxProcesses), "prewarm": int64(s.Prewarm), "limits concurrent": int64(limits.Concurrent),
 		"limits sessions": int64(limits.Sessions), "limits body": limits.Body,
 	} {
 		if n < 0 {
 			return fmt.Errorf("%s: %d is negative", name, n)
 		}
+	}
+	if processes := cmp.Or(s.MaxProcesses, bridge.DefaultMaxProcesses); s.Prewarm > processes-processes/4 {
+		return fmt.Errorf("prewarm: %d is more than three quarters of max_processes, which is %d", s.Prewarm, processes)
 	}
 	_, err := admission.New(admission.Settings{Origins: s.Origins})
 	return err
@@ -264,6 +279,7 @@ func (s *Stdio) begin(trails []trail) error {
 		return err
 	}
 	s.poolKey, s.bridge = key, value.(*pooledBridge).Bridge
+	s.bridge.Prewarm(s.settings)
 	return nil
 }
 

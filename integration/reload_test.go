@@ -199,7 +199,7 @@ func TestBrokenConfigurationKeepsTheOldOneRunning(t *testing.T) {
 	pid := p.call(1, "pid", nil)
 	broken := map[string]func(site) site{
 		"unknown subdirective":     func(s site) site { s.mcp = []string{"nonsense"}; return s },
-		"what is not built yet":    func(s site) site { s.stdio = []string{"prewarm 2"}; return s },
+		"what is not built yet":    func(s site) site { s.stdio = []string{"limit files 100"}; return s },
 		"placeholder of a request": func(s site) site { s.stdio = []string{"env X {mcp.session}"}; return s },
 		"user picks the command":   func(s site) site { s.command = []string{"{mcp.user}"}; return s },
 		"issuer that is no URL":    func(s site) site { s.issuer = "nonsense"; return s },

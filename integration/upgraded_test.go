@@ -5,6 +5,7 @@ package integration_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -20,14 +21,14 @@ func TestALegacyClientGetsAllOfAModernServer(t *testing.T) {
 			t.Parallel()
 			g := start(t, site{command: command, stdio: []string{"per " + per}})
 			changed := make(chan struct{}, 1)
-			asked := 0
+			var asked atomic.Int32
 			session := g.dial(t, g.token(t, "alice"), legacyVersion, &mcp.ClientOptions{
 				ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-					asked++
+					asked.Add(1)
 					return &mcp.ElicitResult{Action: "accept", Content: object{"name": "Ada", "color": "blue", "confirmed": true}}, nil
 				},
 				CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
-					asked++
+					asked.Add(1)
 					return &mcp.CreateMessageResult{Role: "assistant", Model: "m", Content: &mcp.TextContent{Text: "Paris"}}, nil
 				},
 				ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) {
@@ -37,13 +38,13 @@ func TestALegacyClientGetsAllOfAModernServer(t *testing.T) {
 					}
 				},
 			})
-			for tool, questions := range map[string]int{
+			for tool, questions := range map[string]int32{
 				"test_input_required_result_elicitation": 1, "test_input_required_result_sampling": 1,
 				"test_input_required_result_multiple_inputs": 2, "test_input_required_result_multi_round": 2,
 			} {
-				asked = 0
-				if text, err := tryUse(session, tool, object{}); err != nil || asked != questions {
-					t.Errorf("%s: asked %d times, want %d; %q %v", tool, asked, questions, text, err)
+				asked.Store(0)
+				if text, err := tryUse(session, tool, object{}); err != nil || asked.Load() != questions {
+					t.Errorf("%s: asked %d times, want %d; %q %v", tool, asked.Load(), questions, text, err)
 				}
 			}
 			if text := use(t, session, "test_simple_text", object{}); !strings.Contains(text, "simple text") {

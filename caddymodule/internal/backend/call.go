@@ -82,8 +82,8 @@ func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*
 	if call.token != nil {
 		edit.MetaMember(message.MetaProgressToken, id)
 	}
-	if c.cfg.Request != nil {
-		c.cfg.Request(m, edit)
+	if c.cfg.Load().Request != nil {
+		c.cfg.Load().Request(m, edit)
 	}
 	if err := c.process.Send(edit.Bytes()); err != nil {
 		if c.take(id, true) == nil {
@@ -134,10 +134,10 @@ func (call *Call) cancellation(id []byte, m *message.Message, reason string) (fr
 func (call *Call) Answer(m *message.Message) []byte {
 	clientID, _ := call.client()
 	edit := m.Edit().ID(clientID).DropMeta(identity.MetaPrefix)
-	if adjust := call.conn.cfg.Result; adjust != nil {
+	if adjust := call.conn.cfg.Load().Result; adjust != nil {
 		adjust(call.method, m, edit)
 	}
-	if call.conn.cfg.Era == protocol.Modern {
+	if call.conn.cfg.Load().Era == protocol.Modern {
 		// Servers say public by default of what is private to one user.
 		if scope := m.Result.Get("cacheScope"); scope != nil && !bytes.Equal(scope, []byte(`"private"`)) {
 			edit.ResultMember("cacheScope", []byte(`"private"`))

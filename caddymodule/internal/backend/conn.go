@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/process"
@@ -50,7 +51,7 @@ type Config struct {
 
 // Conn is a conversation. All methods may be called from any goroutine.
 type Conn struct {
-	cfg     Config
+	cfg     atomic.Pointer[Config]
 	process *process.Process
 	started chan struct{} // closed once process is set
 
@@ -65,13 +66,31 @@ func New(cfg Config) *Conn {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Conn{cfg: cfg, calls: map[int64]*Call{}, started: make(chan struct{})}
+	c := &Conn{calls: map[int64]*Call{}, started: make(chan struct{})}
+	c.cfg.Store(&cfg)
+	return c
+}
+
+// Adopt gives a conversation that has begun to another owner: all but the process of the
+// configuration is replaced. It reports whether the conversation goes on; if not, its end
+// was told to the owner before.
+func (c *Conn) Adopt(cfg Config) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed != nil {
+		return false
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.cfg.Store(&cfg)
+	return true
 }
 
 // Start starts the child, once. Nothing is said to it yet. After an error Closed is
 // not called. Before Start has returned, only Close may be called.
 func (c *Conn) Start() error {
-	cfg := c.cfg.Process
+	cfg := c.cfg.Load().Process
 	cfg.OnLine, cfg.OnExit = c.receive, c.exited
 	p, err := process.Start(cfg)
 	if err != nil {
@@ -129,8 +148,8 @@ func (c *Conn) exited(err error) {
 		err = &exitError{err}
 	}
 	c.fail(err)
-	if c.cfg.Closed != nil {
-		c.cfg.Closed(err)
+	if c.cfg.Load().Closed != nil {
+		c.cfg.Load().Closed(err)
 	}
 }
 
@@ -181,7 +200,7 @@ func (c *Conn) receive(line []byte) {
 	defer func() {
 		// Whatever a child writes, it must not end the gateway for everyone.
 		if fault := recover(); fault != nil {
-			c.cfg.Logger.Error("a line of the server could not be handled; its process is ended", "fault", fault, "bytes", len(line))
+			c.cfg.Load().Logger.Error("a line of the server could not be handled; its process is ended", "fault", fault, "bytes", len(line))
 			c.process.Kill(fmt.Errorf("a line of it could not be handled"))
 		}
 	}()
@@ -203,7 +222,7 @@ func (c *Conn) receive(line []byte) {
 func (c *Conn) response(m *message.Message) {
 	call := c.take(m.ID, true)
 	if call == nil {
-		c.cfg.Logger.Debug("the server answered a call that is no longer open")
+		c.cfg.Load().Logger.Debug("the server answered a call that is no longer open")
 		return
 	}
 	call.sink.Deliver(Event{Frame: call.Answer(m), Message: m, Last: true})
@@ -220,13 +239,13 @@ func (c *Conn) notification(m *message.Message) {
 			_, token = call.client()
 		}
 		if token == nil {
-			c.cfg.Logger.Debug("the server reports progress of a call that is no longer open")
+			c.cfg.Load().Logger.Debug("the server reports progress of a call that is no longer open")
 			return
 		}
 		edit.Param("progressToken", token)
 	case subscription != nil:
 		if call = c.take(subscription, false); call == nil || !call.listen {
-			c.cfg.Logger.Debug("the server notifies a subscription that is no longer open")
+			c.cfg.Load().Logger.Debug("the server notifies a subscription that is no longer open")
 			return
 		}
 		clientID, _ := call.client()
@@ -249,15 +268,15 @@ func (c *Conn) notification(m *message.Message) {
 }
 
 func (c *Conn) unclaimed(m *message.Message) {
-	if c.cfg.Unclaimed == nil {
+	if c.cfg.Load().Unclaimed == nil {
 		return
 	}
-	c.cfg.Unclaimed(m, m.Edit().DropMeta(identity.MetaPrefix).Bytes())
+	c.cfg.Load().Unclaimed(m, m.Edit().DropMeta(identity.MetaPrefix).Bytes())
 }
 
 // malformed fails the call that a line which is no good message was meant for.
 func (c *Conn) malformed(line []byte, err error) {
-	c.cfg.Logger.Warn("the server wrote a line that is no valid message", "error", err, "bytes", len(line))
+	c.cfg.Load().Logger.Warn("the server wrote a line that is no valid message", "error", err, "bytes", len(line))
 	if call := c.take(message.LooseID(line), true); call != nil {
 		call.sink.Deliver(Event{Err: fmt.Errorf("the server's answer is no valid message: %w", err), Last: true})
 	}

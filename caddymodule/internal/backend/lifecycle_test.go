@@ -132,7 +132,7 @@ func TestCloseWhileStartingLeavesNoProcess(t *testing.T) {
 
 func TestAFailedStartIsNotReportedTwice(t *testing.T) {
 	c := prepare(t, "modern", protocol.Modern)
-	c.cfg.Process.Command = "/no/such/command"
+	c.cfg.Load().Process.Command = "/no/such/command"
 	if err := c.Start(); err == nil {
 		t.Fatal("it started")
 	}

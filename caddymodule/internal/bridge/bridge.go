@@ -80,6 +80,7 @@ type Settings struct {
 	Launch func(p *oauth.Principal) (Launch, error)
 
 	MaxProcesses  int           // at once, of this bridge; default 256
+	Prewarm       int           // processes kept ready for the next comer; default none
 	IdleTimeout   time.Duration // until an unused process ends; default 10 m
 	StartTimeout  time.Duration // for the first answer of a process; default 30 s
 	StopTimeout   time.Duration // for each step of ending one; default 5 s
@@ -142,6 +143,7 @@ type Bridge struct {
 	closed     bool
 	sessions   map[string]*session
 	pool       map[kind][]*pooled
+	spares     spares
 	parked     map[string]*relay // by the id in their requestState
 	freed      chan struct{}     // closed, and made anew, when a process is free again
 	headers    map[kind]*sharedTable
@@ -203,6 +205,7 @@ func (b *Bridge) Close(ctx context.Context) {
 	b.Shutdown()
 	b.mu.Lock()
 	b.closed = true
+	b.dismissAll()
 	sessions, pool := b.sessions, b.pool
 	b.sessions, b.pool = map[string]*session{}, map[kind][]*pooled{}
 	b.mu.Unlock()

@@ -14,35 +14,68 @@ import (
 	"github.com/snapgate/snapgate/identity"
 )
 
-// launch starts a process for the caller, within the bound of all processes. prepare
-// makes the conversation; whoever it belongs to calls exited when the process is gone. era
-// is that of the kind which the process will be of.
-func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, prepare func(Launch) (*backend.Conn, *answer.Refusal)) *answer.Refusal {
+// launch starts a process for the caller, within the bound of all processes, or takes a
+// spare one. prepare says by opening it whose the conversation is; the owner calls exited
+// when the process is gone. era is that of the kind which the process will be of, hello what
+// the client says in initialize, if that is the first message of the process.
+func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, hello []byte, prepare func(Launch, opener) *answer.Refusal) (*spare, *answer.Refusal) {
 	launch, err := settings.Launch(call.Principal)
 	if err != nil {
-		return failedToStart(settings, err)
+		return nil, failedToStart(settings, err)
 	}
 	try := kind{b.processOwner(call.Principal), launch.Digest, era}
 	if refusal := b.breaker.refusal(try); refusal != nil {
-		return refusal
+		return nil, refusal
 	}
-	if refusal := b.reserve(ownerOf(call.Principal), settings); refusal != nil {
-		return refusal
+	whose := ownerOf(call.Principal)
+	warm := b.takeSpare(hello)
+	if refusal := b.reserve(whose, settings, warm == nil); refusal != nil {
+		if warm != nil {
+			warm.conn.Close("it was started for a user who may have no more")
+		}
+		return nil, refusal
 	}
 	launch.Process.StopTimeout = settings.StopTimeout
 	launch.Process.Logger = settings.Logger
-	conn, refusal := prepare(launch)
-	if refusal != nil {
-		b.exited(ownerOf(call.Principal))
-		return refusal
+	var conn *backend.Conn
+	refusal := prepare(launch, func(cfg backend.Config) *backend.Conn {
+		cfg.Process, cfg.Logger = launch.Process, settings.Logger
+		if warm != nil && warm.conn.Adopt(cfg) {
+			conn = warm.conn
+			return conn
+		}
+		if warm != nil { // it has just ended, and counts no more
+			warm = nil
+			b.count()
+		}
+		conn = backend.New(cfg)
+		return conn
+	})
+	switch {
+	case refusal != nil && conn != nil && warm != nil:
+		conn.Close("nobody uses it") // its owner hears of the end
+		return nil, refusal
+	case refusal != nil:
+		if warm != nil {
+			warm.conn.Close("nobody uses it")
+			b.uncount(whose)
+		} else {
+			b.exited(whose)
+		}
+		return nil, refusal
+	case warm != nil:
+		return warm, nil
 	}
 	if err := conn.Start(); err != nil {
-		b.exited(ownerOf(call.Principal))
+		b.exited(whose)
 		b.breaker.failed(try)
-		return failedToStart(settings, err)
+		return nil, failedToStart(settings, err)
 	}
-	return nil
+	return nil, nil
 }
+
+// opener makes the conversation that a configuration describes.
+type opener func(backend.Config) *backend.Conn
 
 func failedToStart(settings *Settings, err error) *answer.Refusal {
 	settings.Logger.Error("the server behind the gateway cannot be started", "error", err)
@@ -50,8 +83,9 @@ func failedToStart(settings *Settings, err error) *answer.Refusal {
 }
 
 // reserve counts a process that is about to start, for its user and for all. It counts
-// until it is gone, so that nobody takes all of them by beginning and ending sessions.
-func (b *Bridge) reserve(whose owner, settings *Settings) *answer.Refusal {
+// until it is gone, so that nobody takes all of them by beginning and ending sessions. One
+// that is not fresh counts for all already.
+func (b *Bridge) reserve(whose owner, settings *Settings, fresh bool) *answer.Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -59,6 +93,9 @@ func (b *Bridge) reserve(whose owner, settings *Settings) *answer.Refusal {
 	}
 	if b.per != PerShared && !b.perUser.Acquire(whose.key(), settings.MaxSessions) {
 		return tooManySessions(settings)
+	}
+	if !fresh {
+		return nil
 	}
 	if b.processes >= settings.MaxProcesses {
 		b.uncount(whose)
@@ -69,13 +106,18 @@ func (b *Bridge) reserve(whose owner, settings *Settings) *answer.Refusal {
 	return nil
 }
 
+// count counts a process that is started instead of one that counted before.
+func (b *Bridge) count() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.processes++
+	b.running.Add(1)
+}
+
 // exited counts a process that is gone, or was not started after all.
 func (b *Bridge) exited(whose owner) {
-	b.mu.Lock()
-	b.processes--
-	b.mu.Unlock()
 	b.uncount(whose)
-	b.running.Done()
+	b.discount()
 }
 
 // uncount takes a process from its user's count. One that all share is nobody's.

@@ -165,7 +165,7 @@ func (s *session) conclude(settings *Settings, x *exchange, in *inCall, sent *ba
 
 // initialize starts a session and its child for a client that sends initialize.
 func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
-	s, refusal := b.newSession(call, settings)
+	s, spare, refusal := b.newSession(call, settings)
 	if refusal != nil {
 		return refusal
 	}
@@ -175,7 +175,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admiss
 		}
 		return http.StatusOK
 	}}
-	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, b.greeting(s, call, settings))
+	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, b.greeting(s, spare, call, settings))
 	if refusal != nil {
 		s.end("the server takes no messages")
 		return answer.New(http.StatusBadGateway, protocol.CodeInternal, "The server behind the gateway failed to start")
@@ -183,28 +183,26 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admiss
 	return nil
 }
 
-func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session, *answer.Refusal) {
+// newSession makes a session with a child of its own, which may be a spare.
+func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session, *spare, *answer.Refusal) {
 	s := b.makeSession(call)
-	refusal := b.launch(call, settings, protocol.Legacy.String(), func(launch Launch) (*backend.Conn, *answer.Refusal) {
+	spare, refusal := b.launch(call, settings, protocol.Legacy.String(), helloOf(call.Message), func(launch Launch, open opener) *answer.Refusal {
 		s.digest = launch.Digest
-		s.conn = backend.New(backend.Config{
-			Process: launch.Process, Era: protocol.Legacy, Logger: settings.Logger,
-			Unclaimed: s.fromServer, Closed: s.closed,
-		})
+		s.conn = open(backend.Config{Era: protocol.Legacy, Unclaimed: s.fromServer, Closed: s.closed})
 		s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if b.closed {
-			return nil, closing()
+			return closing()
 		}
 		b.sessions[s.id] = s
-		return s.conn, nil
+		return nil
 	})
 	if refusal != nil {
 		b.discard(s)
-		return nil, refusal
+		return nil, nil, refusal
 	}
-	return s, nil
+	return s, spare, nil
 }
 
 func (b *Bridge) makeSession(call *admission.Call) *session {

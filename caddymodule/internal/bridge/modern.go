@@ -214,24 +214,21 @@ func closing() *answer.Refusal {
 // wait.
 func (p *pooled) start(call *admission.Call, settings *Settings, legacy bool) {
 	b := p.bridge
-	p.refusal = b.launch(call, settings, p.kind.era, func(launch Launch) (*backend.Conn, *answer.Refusal) {
+	_, p.refusal = b.launch(call, settings, p.kind.era, nil, func(_ Launch, open opener) *answer.Refusal {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.ended {
-			return nil, closing()
+			return closing()
 		}
-		cfg := backend.Config{
-			Process: launch.Process, Era: protocol.Modern, Logger: settings.Logger,
-			Unclaimed: p.fromServer, Closed: p.closed,
-		}
+		cfg := backend.Config{Era: protocol.Modern, Unclaimed: p.fromServer, Closed: p.closed}
 		if legacy {
 			cfg.Era = protocol.Legacy
 		}
 		if legacy && p.tenants == nil {
 			cfg.Request, cfg.Result = p.translateRequest, p.translateResult
 		}
-		p.conn = backend.New(cfg)
-		return p.conn, nil
+		p.conn = open(cfg)
+		return nil
 	})
 	switch {
 	case p.refusal != nil:

@@ -334,9 +334,13 @@ func (p *pooled) request(m *message.Message) {
 
 // answer answers a request of the server that no client is asked.
 func (p *pooled) answer(m *message.Message) {
+	answerUnasked(p.conn, m)
+}
+
+func answerUnasked(conn *backend.Conn, m *message.Message) {
 	frame := emptyResult(m.ID)
 	if m.Method != message.MethodPing {
 		frame = answer.New(http.StatusOK, protocol.CodeMethodNotFound, "No client can be asked this now").Frame(m.ID)
 	}
-	_ = p.conn.Say(frame) // if it can't be told, it is ending
+	_ = conn.Say(frame) // if it can't be told, it is ending
 }

@@ -27,9 +27,15 @@ import (
 const defaultLevel = "info"
 
 // greeting sends the initialize of a session that has its own child. If the server refuses
-// it, it may be one of modern versions only: the session then goes on as an upgraded one.
-func (b *Bridge) greeting(s *session, call *admission.Call, settings *Settings) sender {
+// it, it may be one of modern versions only: the session then goes on as an upgraded one. A
+// spare that was sent the same before has answered already.
+func (b *Bridge) greeting(s *session, spare *spare, call *admission.Call, settings *Settings) sender {
 	return func(in *inCall) (*backend.Call, error) {
+		if spare != nil && spare.greeting != nil {
+			frame := spare.greeting.Edit().ID(call.Message.ID).DropMeta(identity.MetaPrefix).Bytes()
+			in.stream.push(event{frame: frame, msg: spare.greeting, last: true})
+			return nil, nil
+		}
 		return s.sendTo(s.conn, call.Message, settings.stamp(call.Principal), in, &greeted{stream: in.stream, refused: func(e event) {
 			if b.takesInitialize() {
 				in.stream.push(e)

@@ -152,6 +152,7 @@ func TestACallThatWaitsForInputEnds(t *testing.T) {
 				defer s.mu.Unlock()
 				return len(s.asked) == 0 && len(s.calls) == 0
 			})
+			g.log.read(t, `"wants"`)
 			if n := g.log.count(`"wants"`); n != 1 {
 				t.Errorf("the call was made %d times", n)
 			}
