@@ -95,6 +95,8 @@ type Settings struct {
 
 	Audit  *audit.Log
 	Logger *slog.Logger
+
+	memo *memo
 }
 
 // Prepared returns the settings with defaults filled in, for [Bridge.ServeCall].
@@ -111,6 +113,7 @@ func (s Settings) Prepared() *Settings {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
+	s.memo = &memo{of: map[*oauth.Principal]*made{}}
 	return &s
 }
 

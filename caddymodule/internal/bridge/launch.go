@@ -1,17 +1,14 @@
 package bridge
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
-	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
-	"github.com/snapgate/snapgate/identity"
 )
 
 // launch starts a process for the caller, within the bound of all processes, or takes a
@@ -19,7 +16,7 @@ import (
 // when the process is gone. era is that of the kind which the process will be of, hello what
 // the client says in initialize, if that is the first message of the process.
 func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, hello []byte, prepare func(Launch, opener) *answer.Refusal) (*spare, *answer.Refusal) {
-	launch, err := settings.Launch(call.Principal)
+	launch, err := settings.launch(call.Principal)
 	if err != nil {
 		return nil, failedToStart(settings, err)
 	}
@@ -137,17 +134,4 @@ func (b *Bridge) processOwner(p *oauth.Principal) owner {
 		return owner{}
 	}
 	return ownerOf(p)
-}
-
-// stamp is what the gateway adds to the _meta of a message of the principal.
-func (s *Settings) stamp(p *oauth.Principal) []message.MetaValue {
-	if p == nil || !s.StampMeta {
-		return nil
-	}
-	value, err := json.Marshal(p.Identity(s.StampClaims))
-	if err != nil {
-		// Claims come from JSON, so they can be written as JSON.
-		panic("bridge: identity of a verified token: " + err.Error())
-	}
-	return []message.MetaValue{{Key: identity.MetaKey, Value: value}}
 }

@@ -169,7 +169,7 @@ func unavailable(err error) *answer.Refusal {
 // acquire returns the caller's process, started and probed if need be, and counts the
 // caller as its user until release.
 func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
-	launch, err := settings.Launch(call.Principal)
+	launch, err := settings.launch(call.Principal)
 	if err != nil {
 		return nil, failedToStart(settings, err)
 	}

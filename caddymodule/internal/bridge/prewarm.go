@@ -76,7 +76,7 @@ func (b *Bridge) dismiss(i int, reason string) {
 // warm starts a spare, and takes it through initialize if it is known what that will say.
 func (b *Bridge) warm(settings *Settings, hello []byte) {
 	s := &spare{bridge: b}
-	launch, err := settings.Launch(nil)
+	launch, err := settings.launch(nil)
 	if err == nil {
 		launch.Process.StopTimeout, launch.Process.Logger = settings.StopTimeout, settings.Logger
 		s.conn = backend.New(backend.Config{Process: launch.Process, Logger: settings.Logger, Unclaimed: s.fromServer, Closed: s.closed})

@@ -96,7 +96,7 @@ func (b *Bridge) find(id string, p *oauth.Principal, settings *Settings) (*sessi
 	if s == nil || s.owner != ownerOf(p) {
 		return nil, answer.UnknownSession()
 	}
-	launch, err := settings.Launch(p)
+	launch, err := settings.launch(p)
 	if err != nil || launch.Digest != s.digest {
 		s.end("the server is now started in another way for this user")
 		return nil, answer.UnknownSession()

@@ -43,7 +43,7 @@ const rootsChanged = "notifications/roots/list_changed"
 // initializeShared begins a session at a process that is initialized once for all who
 // share it.
 func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
-	launch, err := settings.Launch(call.Principal)
+	launch, err := settings.launch(call.Principal)
 	if err != nil {
 		return failedToStart(settings, err)
 	}
