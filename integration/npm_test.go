@@ -5,74 +5,27 @@ package integration_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/snapgate/snapgate/identity"
+	"github.com/snapgate/snapgate/integration/internal/npm"
 )
 
-// npmServers are servers that nobody changed, in versions that are known to work, so that
-// a new release of theirs cannot fail a test of ours.
-var npmServers = []string{"@modelcontextprotocol/server-memory@2026.8.31", "@modelcontextprotocol/server-everything@2026.8.31"}
-
-// npmFolders are the folders of sets of packages that were asked for in this run.
-var npmFolders sync.Map
-
 // npmFolder installs packages into the user's cache folder, once, and returns where. It
-// skips the test where there is no Node.
+// skips the test where that cannot be done.
 func npmFolder(t *testing.T, packages []string) string {
 	t.Helper()
-	const remedy = "install Node 20 or later with npm, and let \"npm install\" reach its registry once"
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			lacking(t, "this test runs programs from npm and there is no "+program, remedy)
-		}
-	}
-	install, _ := npmFolders.LoadOrStore(strings.Join(packages, " "), sync.OnceValues(func() (string, error) { return installNPM(packages) }))
-	folder, err := install.(func() (string, error))()
+	folder, err := npm.Folder(packages)
 	if err != nil {
-		lacking(t, "this test runs programs from npm and they could not be installed ("+err.Error()+")", remedy)
+		lacking(t, "this test runs programs from npm: "+err.Error(), npm.Remedy)
 	}
 	return folder
-}
-
-func installNPM(packages []string) (folder string, err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	name := strings.NewReplacer("@modelcontextprotocol/", "", "@", "-").Replace(strings.Join(packages, "_"))
-	folder = filepath.Join(cache, "snapgate-test", name)
-	if exists(folder) {
-		return folder, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		return "", err
-	}
-	// Made aside and renamed, so that a folder of that name is a whole one.
-	fresh, err := os.MkdirTemp(filepath.Dir(folder), "new-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(fresh)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	install := exec.CommandContext(ctx, "npm", append([]string{"install", "--prefix", fresh, "--no-audit", "--no-fund"}, packages...)...)
-	if text, err := install.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm install: %w: %s", err, text)
-	}
-	if err := os.Rename(fresh, folder); err != nil && !exists(folder) {
-		return "", err // and not another run that was faster
-	}
-	return folder, nil
 }
 
 // beside writes a script of testdata into a folder of packages, which is where it finds
@@ -98,7 +51,7 @@ func beside(t *testing.T, folder, script string) string {
 // npmServer is the command of a server, or a skip where there is no Node.
 func npmServer(t *testing.T, name string) string {
 	t.Helper()
-	return filepath.Join(npmFolder(t, npmServers), "node_modules", ".bin", name)
+	return filepath.Join(npmFolder(t, npm.Servers), "node_modules", ".bin", name)
 }
 
 func TestMemoryServerKeepsAFileForEachUser(t *testing.T) {

@@ -3,13 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // childVar says that this program is to be the echo server.
@@ -17,13 +16,30 @@ const childVar = "ECHO_SERVER"
 
 // request is as much of a message as the echo server looks at.
 type request struct {
-	ID     json.RawMessage `json:"id"`
-	Method string          `json:"method"`
+	ID     jsontext.Value `json:"id"`
+	Method string         `json:"method"`
 	Params struct {
 		Arguments struct {
-			Text string `json:"text"`
+			Text jsontext.Value `json:"text"`
 		} `json:"arguments"`
 	} `json:"params"`
+}
+
+// child is the trivial server.
+func child(in io.Reader, out io.Writer) {
+	reader, writer := bufio.NewReaderSize(in, 1<<20), bufio.NewWriterSize(out, 1<<16)
+	for {
+		line, err := reader.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		answer(line, writer)
+		if reader.Buffered() == 0 {
+			if writer.Flush() != nil {
+				return
+			}
+		}
+	}
 }
 
 // answer writes the answer to one line, if it wants one.
@@ -39,26 +55,41 @@ func answer(line []byte, w io.Writer) {
 	case "server/discover":
 		result = `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private"}`
 	case "tools/call":
-		text, err := json.Marshal(r.Params.Arguments.Text)
-		if err != nil {
-			return
-		}
-		result = `{"content":[{"type":"text","text":` + string(text) + `}]}`
+		result = `{"content":[{"type":"text","text":` + string(r.Params.Arguments.Text) + `}]}`
 	}
 	fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`+"\n", r.ID, result)
 }
 
-// toolCall is a call of the echo server; meta is the content of _meta.
-func toolCall(id int, text, meta string) []byte {
-	quoted, err := json.Marshal(text)
-	if err != nil {
-		panic(err) // a string
-	}
-	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"text":%s},"_meta":{%s}}}`, id, quoted, meta)
+// caller makes calls of one session and checks their answers, in buffers of its own. Texts
+// are letters and digits, which JSON leaves as they are.
+type caller struct {
+	meta           string // the content of _meta
+	message, wants []byte
 }
 
-// echoed is the text of an answer. The error says that it is another call's.
-func echoed(raw []byte, id int) (string, error) {
+// call is the message of a call.
+func (c *caller) call(id int, text []byte) []byte {
+	m := append(c.message[:0], `{"jsonrpc":"2.0","id":`...)
+	m = strconv.AppendInt(m, int64(id), 10)
+	m = append(m, `,"method":"tools/call","params":{"name":"echo","arguments":{"text":"`...)
+	m = append(m, text...)
+	m = append(m, `"},"_meta":{`...)
+	m = append(m, c.meta...)
+	c.message = append(m, `}}}`...)
+	return c.message
+}
+
+// check finds whether raw is the answer to that call. Only an answer that is not, byte for
+// byte, what the server wrote has to be decoded.
+func (c *caller) check(raw []byte, id int, text []byte) error {
+	w := append(c.wants[:0], `{"jsonrpc":"2.0","id":`...)
+	w = strconv.AppendInt(w, int64(id), 10)
+	w = append(w, `,"result":{"content":[{"type":"text","text":"`...)
+	w = append(w, text...)
+	c.wants = append(w, `"}]}}`...)
+	if bytes.Equal(raw, c.wants) {
+		return nil
+	}
 	var r struct {
 		ID     int `json:"id"`
 		Result struct {
@@ -68,85 +99,10 @@ func echoed(raw []byte, id int) (string, error) {
 		} `json:"result"`
 	}
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return "", fmt.Errorf("%w in %.200s", err, raw)
+		return fmt.Errorf("%w in %.200s", err, raw)
 	}
-	if r.ID != id || len(r.Result.Content) != 1 {
-		return "", fmt.Errorf("the answer to call %d is %.200s", id, raw)
+	if r.ID != id || len(r.Result.Content) != 1 || r.Result.Content[0].Text != string(text) {
+		return fmt.Errorf("the answer to call %d is %.200s", id, raw)
 	}
-	return r.Result.Content[0].Text, nil
-}
-
-// rawStdio starts a server for each session and speaks to it directly.
-func rawStdio() way {
-	return way{"raw stdio", func() (func(int, string) (string, error), func(), error) {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childVar+"=1")
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			return nil, nil, err
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := cmd.Start(); err != nil {
-			return nil, nil, err
-		}
-		lines := bufio.NewReaderSize(out, 1<<20)
-		call := func(id int, text string) (string, error) {
-			if _, err := in.Write(append(toolCall(id, text, ""), '\n')); err != nil {
-				return "", err
-			}
-			line, err := lines.ReadBytes('\n')
-			if err != nil {
-				return "", err
-			}
-			return echoed(line, id)
-		}
-		return call, func() {
-			in.Close()
-			_ = cmd.Wait() // it ends with its input
-		}, nil
-	}}
-}
-
-// bare is an HTTP server that answers itself.
-type bare struct {
-	server *http.Server
-	url    string
-}
-
-func startBare() *bare {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err) // no loopback
-	}
-	b := &bare{url: "http://" + l.Addr().String()}
-	b.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		var out bytes.Buffer
-		answer(body, &out)
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(out.Bytes()) // the client sees that it is missing
-	})}
-	go func() { _ = b.server.Serve(l) }() // until stop
-	return b
-}
-
-func (b *bare) stop() { _ = b.server.Close() }
-
-func (b *bare) way() way {
-	return way{"bare HTTP", func() (func(int, string) (string, error), func(), error) {
-		c := newClient(b.url, nil, http.Header{})
-		return func(id int, text string) (string, error) {
-			raw, _, err := c.post(toolCall(id, text, ""))
-			if err != nil {
-				return "", err
-			}
-			return echoed(raw, id)
-		}, c.close, nil
-	}}
+	return nil
 }

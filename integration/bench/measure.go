@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -8,6 +9,19 @@ import (
 	"sync"
 	"time"
 )
+
+// way is one way to reach the echo server.
+type way struct {
+	name    string
+	open    func() (*session, error)
+	foreign bool // not ours: a failure is a result
+}
+
+// session is one that was opened. call sends a text and checks that it came back.
+type session struct {
+	call func(id int, text []byte) error
+	end  func() error
+}
 
 // result is one row.
 type result struct {
@@ -18,77 +32,64 @@ type result struct {
 // warm is how many calls of each session are not counted.
 const warm = 20
 
-// session is one that was opened.
-type session struct {
-	call func(int, string) (string, error)
-	end  func()
-}
-
 // openAll opens n sessions, one after another, and says how long each took. What was
 // opened is returned with an error, too.
-func openAll(w way, n int) (sessions []session, setups []time.Duration, _ error) {
+func openAll(w way, n int) (sessions []*session, took []time.Duration, _ error) {
 	for range n {
 		began := time.Now()
-		call, end, err := w.open()
+		s, err := w.open()
 		if err != nil {
-			return sessions, setups, err
+			return sessions, took, err
 		}
-		setups = append(setups, time.Since(began))
-		sessions = append(sessions, session{call, end})
+		took = append(took, time.Since(began))
+		sessions = append(sessions, s)
 	}
-	return sessions, setups, nil
+	return sessions, took, nil
+}
+
+func endAll(sessions []*session) error {
+	var errs []error
+	for _, s := range sessions {
+		errs = append(errs, s.end())
+	}
+	return errors.Join(errs...)
 }
 
 // measure lets n sessions call until the time is over.
-func measure(w way, n int, opts options) (result, error) {
+func measure(w way, n, payload int, lasting time.Duration) (_ result, err error) {
 	sessions, setups, err := openAll(w, n)
-	defer func() {
-		for _, s := range sessions {
-			s.end()
-		}
-	}()
+	defer func() { err = errors.Join(err, endAll(sessions)) }()
 	if err != nil {
 		return result{}, err
 	}
 	var (
-		group    sync.WaitGroup
-		begin    = make(chan struct{})
-		took     = make([][]time.Duration, n)
-		failures = make([]error, n)
-		deadline time.Time
+		group, warming sync.WaitGroup
+		begin          = make(chan struct{})
+		took           = make([][]time.Duration, n)
+		failures       = make([]error, n)
+		deadline       time.Time
 	)
+	warming.Add(n)
 	for i, s := range sessions {
 		group.Go(func() {
-			text := fmt.Sprintf("%d-%s", i, strings.Repeat("x", opts.payload))[:opts.payload]
-			for id := range warm {
-				if _, failures[i] = s.call(id, text); failures[i] != nil {
-					return
-				}
+			text := newText(i, payload)
+			for id := 0; id < warm && failures[i] == nil; id++ {
+				failures[i] = s.call(id, text.next())
 			}
-			<-begin
-			for id := warm; ; id++ {
-				began := time.Now()
-				if began.After(deadline) {
-					return
-				}
-				said := fmt.Sprintf("%s %d", text, rand.Uint32())
-				got, err := s.call(id, said)
-				if err == nil && got != said {
-					err = fmt.Errorf("call %d got the answer to another", id)
-				}
-				if failures[i] = err; err != nil {
-					return
-				}
-				took[i] = append(took[i], time.Since(began))
+			warming.Done()
+			if <-begin; failures[i] != nil {
+				return
 			}
+			took[i], failures[i] = callUntil(deadline, s, text)
 		})
 	}
-	deadline = time.Now().Add(opts.time)
-	close(begin)
+	warming.Wait()
 	began := time.Now()
+	deadline = began.Add(lasting)
+	close(begin)
 	group.Wait()
 	elapsed := time.Since(began)
-	for _, err := range failures {
+	for _, err := range failures { // if there are several, they are alike
 		if err != nil {
 			return result{}, err
 		}
@@ -98,6 +99,39 @@ func measure(w way, n int, opts options) (result, error) {
 		rate: float64(len(all)) / elapsed.Seconds(),
 		p50:  percentile(all, 50), p99: percentile(all, 99), setup: percentile(setups, 50),
 	}, nil
+}
+
+// callUntil says how long each call took.
+func callUntil(deadline time.Time, s *session, text text) (took []time.Duration, err error) {
+	began := time.Now()
+	for id := warm; began.Before(deadline); id++ {
+		if err := s.call(id, text.next()); err != nil {
+			return nil, err
+		}
+		ended := time.Now()
+		took = append(took, ended.Sub(began))
+		began = ended
+	}
+	return took, nil
+}
+
+// text is of one size and begins with what no other call has: its session, and a number
+// drawn anew for each.
+type text []byte
+
+// leastText is what that takes, in bytes.
+const leastText = 16
+
+func newText(session, size int) text {
+	return text(fmt.Sprintf("%07d-%s", session, strings.Repeat("x", size))[:size])
+}
+
+func (t text) next() []byte {
+	const digits = "0123456789abcdef"
+	for i, n := 8, rand.Uint32(); i < leastText; i, n = i+1, n>>4 {
+		t[i] = digits[n&15]
+	}
+	return t
 }
 
 // percentile is the value that p of a hundred do not exceed, in microseconds.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // BenchmarkLegacyCall is one call in a session, through a real HTTP connection and a
@@ -43,6 +44,36 @@ func BenchmarkModernCallParallel(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkSSE writes one event of 256 bytes and flushes it.
+func BenchmarkSSE(b *testing.B) {
+	w := &reception{header: http.Header{}}
+	s := newSSE(w)
+	s.begin("session")
+	e := event{frame: []byte(strings.Repeat("x", 256)), number: 1}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.add("stream", e)
+		if err := s.flush(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if w.flushes == 0 || s.bytes != w.flushes*len(e.frame) {
+		b.Errorf("%d bytes in %d events", s.bytes, w.flushes)
+	}
+}
+
+// reception is a connection whose client takes everything at once.
+type reception struct {
+	header  http.Header
+	flushes int
+}
+
+func (r *reception) Header() http.Header              { return r.header }
+func (r *reception) Write(p []byte) (int, error)      { return len(p), nil }
+func (r *reception) WriteHeader(int)                  {}
+func (r *reception) SetWriteDeadline(time.Time) error { return nil }
+func (r *reception) Flush()                           { r.flushes++ }
 
 func quiet(s *Settings) { s.Audit, s.Logger, s.MaxConcurrent = nil, nil, 1000 }
 

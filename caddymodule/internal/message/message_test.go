@@ -336,31 +336,6 @@ func forged(t *testing.T, m *Message, prefix string) (found []string) {
 	return found
 }
 
-func BenchmarkParse(b *testing.B) {
-	call := []byte(`{"jsonrpc":"2.0","id":123,"method":"tools/call","params":{"name":"save_snapshot","arguments":{"summary":"` + strings.Repeat("s", 100) + `"},"_meta":{"progressToken":7}}}`)
-	b.SetBytes(int64(len(call)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Parse(call, 0); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkStamp(b *testing.B) {
-	call := []byte(`{"jsonrpc":"2.0","id":123,"method":"tools/call","params":{"name":"save_snapshot","arguments":{"summary":"` + strings.Repeat("s", 100) + `"},"_meta":{"progressToken":7}}}`)
-	m, err := Parse(call, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
-	stamp := MetaValue{"io.github.snapgate/identity", []byte(`{"issuer":"https://auth.example.com","subject":"alice","user":"h67l22ladaxbogmejh2vtaxvkm"}`)}
-	dst := make([]byte, 0, 1024)
-	b.ReportAllocs()
-	for b.Loop() {
-		dst = m.Edit().ID([]byte("42")).MetaMember(MetaProgressToken, []byte("42")).DropMeta("io.github.snapgate/").SetMeta(stamp).Append(dst[:0])
-	}
-}
-
 func TestAResponseHasNoParams(t *testing.T) {
 	for _, raw := range []string{
 		`{"jsonrpc":"2.0","params":{"_meta":{"io.github.snapgate/x":1}},"id":1,"result":{"_meta":{"a":1}}}`,

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+)
+
+// rawStdio starts a server for each session and speaks to it directly.
+func rawStdio() way {
+	return way{name: rawName, open: func() (*session, error) {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childVar+"=1")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return nil, err
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			return nil, err
+		}
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		lines := bufio.NewReaderSize(out, 1<<17)
+		c := caller{}
+		call := func(id int, text []byte) error {
+			if _, err := in.Write(append(c.call(id, text), '\n')); err != nil {
+				return err
+			}
+			line, err := readLine(lines)
+			if err != nil {
+				return err
+			}
+			return c.check(line[:len(line)-1], id, text)
+		}
+		return &session{call, func() error {
+			in.Close()
+			return cmd.Wait() // it ends with its input
+		}}, nil
+	}}
+}
+
+// readLine copies only lines that are longer than the buffer.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	if err != bufio.ErrBufferFull {
+		return line, err
+	}
+	line = bytes.Clone(line)
+	rest, err := r.ReadBytes('\n')
+	return append(line, rest...), err
+}
+
+// bare is an HTTP server that answers itself.
+type bare struct {
+	server *http.Server
+	url    string
+}
+
+func startBare() (*bare, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	b := &bare{url: "http://" + l.Addr().String() + "/"}
+	b.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		answer(body, &out)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(out.Len()-1))
+		_, _ = w.Write(out.Bytes()[:out.Len()-1]) // the client sees that it is missing
+	})}
+	go func() { _ = b.server.Serve(l) }() // until stop
+	return b, nil
+}
+
+func (b *bare) stop() { _ = b.server.Close() }
+
+func (b *bare) way() way {
+	return way{name: bareName, open: func() (*session, error) {
+		c, err := dial(b.url, nil)
+		if err != nil {
+			return nil, err
+		}
+		return &session{c.echo(""), c.close}, nil
+	}}
+}
