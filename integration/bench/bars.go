@@ -59,7 +59,7 @@ func (r *report) bar(what, value string, measured, met bool) {
 	case met:
 		verdict = "met"
 	}
-	r.printf("%-75s %-30s %s\n", what, value, verdict)
+	r.printf("%-77s %-42s %s\n", what, value, verdict)
 }
 
 func kib(bytes int) string { return fmt.Sprintf("%.1f KiB", float64(bytes)/1024) }

@@ -17,9 +17,9 @@ import (
 	"github.com/snapgate/snapgate/integration/devauth"
 )
 
-// endpoint is one server behind the gateway.
+// endpoint is one server behind the gateway, at two sites of its own.
 type endpoint struct {
-	path    string
+	name    string
 	command string
 	lines   []string // of the stdio block
 }
@@ -28,7 +28,7 @@ type endpoint struct {
 func echoes() []endpoint {
 	var all []endpoint
 	for _, per := range []string{"session", "user", "shared"} {
-		all = append(all, endpoint{"/" + per, fmt.Sprintf("%q", os.Args[0]), []string{"env " + childVar + " 1", "per " + per}})
+		all = append(all, endpoint{per, fmt.Sprintf("%q", os.Args[0]), []string{"env " + childVar + " 1", "per " + per}})
 	}
 	return all
 }
@@ -40,11 +40,14 @@ type gateway struct {
 	auth      *devauth.Server
 	folder    string
 	endpoints []endpoint
-	origins   map[string]string // by scheme
+	urls      map[site]string
 	token     string
 	roots     *x509.CertPool
 	admin     *http.Client
 }
+
+// site is where an endpoint is.
+type site struct{ scheme, endpoint string }
 
 // startGateway starts one that nobody has used yet.
 func startGateway(binary string, endpoints []endpoint) (*gateway, error) {
@@ -52,7 +55,7 @@ func startGateway(binary string, endpoints []endpoint) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{folder: folder, endpoints: endpoints, origins: map[string]string{}}
+	g := &gateway{folder: folder, endpoints: endpoints, urls: map[site]string{}}
 	g.admin = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", g.socket())
 	}}}
@@ -64,14 +67,15 @@ func startGateway(binary string, endpoints []endpoint) (*gateway, error) {
 
 func (g *gateway) start(binary string) error {
 	var resources []string
-	for _, scheme := range []string{"http", "https"} {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		g.origins[scheme] = fmt.Sprintf("%s://localhost:%d", scheme, port)
-		for _, e := range g.endpoints {
-			resources = append(resources, g.origins[scheme]+e.path)
+	for _, e := range g.endpoints {
+		for _, scheme := range []string{"http", "https"} {
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			url := fmt.Sprintf("%s://localhost:%d/mcp", scheme, port)
+			g.urls[site{scheme, e.name}] = url
+			resources = append(resources, url)
 		}
 	}
 	var err error
@@ -122,10 +126,11 @@ func (g *gateway) caddyfile() string {
 	}
 }
 `, g.socket(), filepath.Join(g.folder, "caddy.log"))
-	for _, origin := range g.origins {
-		fmt.Fprintf(&b, "%s {\n\tbind 127.0.0.1\n", origin)
-		for _, e := range g.endpoints {
-			fmt.Fprintf(&b, `	mcp %s {
+	for _, e := range g.endpoints {
+		for _, scheme := range []string{"http", "https"} {
+			fmt.Fprintf(&b, `%s {
+	bind 127.0.0.1
+	mcp /mcp {
 		stdio %s {
 			max_processes 4096
 			%s
@@ -137,14 +142,14 @@ func (g *gateway) caddyfile() string {
 			concurrent 1000
 		}
 	}
-`, e.path, e.command, strings.Join(e.lines, "\n\t\t\t"), g.auth.Issuer())
+}
+`, strings.TrimSuffix(g.urls[site{scheme, e.name}], "/mcp"), e.command, strings.Join(e.lines, "\n\t\t\t"), g.auth.Issuer())
 		}
-		b.WriteString("}\n")
 	}
 	return b.String()
 }
 
-// await waits until both schemes answer.
+// await waits until all sites answer.
 func (g *gateway) await(timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	for {
@@ -171,8 +176,8 @@ func (g *gateway) probe() error {
 	}
 	g.roots = x509.NewCertPool()
 	g.roots.AppendCertsFromPEM(pem)
-	for scheme := range g.origins {
-		c, err := dial(g.origins[scheme]+g.endpoints[0].path, g.roots)
+	for _, url := range g.urls {
+		c, err := dial(url, g.roots)
 		if err != nil {
 			return err
 		}
@@ -185,21 +190,21 @@ func (g *gateway) probe() error {
 	return nil
 }
 
-func (g *gateway) dial(scheme, path string, header ...string) (*client, error) {
-	return dial(g.origins[scheme]+path, g.roots, append(header, g.bearer())...)
+func (g *gateway) dial(scheme, endpoint string, header ...string) (*client, error) {
+	return dial(g.urls[site{scheme, endpoint}], g.roots, append(header, g.bearer())...)
 }
 
 func (g *gateway) bearer() string { return "Authorization: Bearer " + g.token }
 
 // legacy begins sessions.
-func (g *gateway) legacy(scheme, path string) way {
-	return legacy("legacy, per "+path[1:]+", "+scheme, g.origins[scheme]+path, g.roots, g.bearer())
+func (g *gateway) legacy(scheme, endpoint string) way {
+	return legacy("legacy, per "+endpoint+", "+scheme, g.urls[site{scheme, endpoint}], g.roots, g.bearer())
 }
 
 // modern has no sessions: all calls go to the one process of the user, or of all.
-func (g *gateway) modern(scheme, path string) way {
-	return way{name: "modern, per " + path[1:] + ", " + scheme, open: func() (*session, error) {
-		c, err := g.dial(scheme, path, "Mcp-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: echo")
+func (g *gateway) modern(scheme, endpoint string) way {
+	return way{name: "modern, per " + endpoint + ", " + scheme, open: func() (*session, error) {
+		c, err := g.dial(scheme, endpoint, "Mcp-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: echo")
 		if err != nil {
 			return nil, err
 		}

@@ -113,6 +113,9 @@ func run(opts options, out io.Writer) error {
 	if text, err := exec.Command("go", "build", "-o", binary, "github.com/snapgate/snapgate/caddymodule/cmd/caddy").CombinedOutput(); err != nil {
 		return fmt.Errorf("building caddy: %w\n%s", err, text)
 	}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Fprintf(out, "Load of the machine before: %s\n", load)
+	}
 	r := &report{out: out, options: opts, binary: binary, rows: map[row]result{}, begun: map[string]time.Duration{}}
 	for _, section := range []func() error{r.table, r.setups, r.idle, r.perProcess, r.allocations, r.many, r.bars} {
 		if err := section(); err != nil {

@@ -51,13 +51,13 @@ func useAll(sessions []*session) error {
 // idle measures sessions that were used once and are kept with their connections.
 func (r *report) idle() error {
 	return r.with(echoes(), func(g *gateway) error {
-		before, after, err := g.growth(g.legacy("http", "/shared"), idleSessions)
+		before, after, err := g.growth(g.legacy("http", "shared"), idleSessions)
 		if err != nil {
 			return err
 		}
 		live := after.heap + after.stacks - before.heap - before.stacks
 		r.idleBytes = max(after.resident-before.resident, live) / idleSessions
-		r.printf("\nMemory\n%d idle sessions per shared, each with its open connection: resident %s, before %s; for each %s, of it %s heap and stacks in use\n",
+		r.printf("\nMemory\n%d idle sessions per shared, each with its open connection: resident %s, before %s; for each %s more, heap and stacks in use %s more\n",
 			idleSessions, kib(after.resident), kib(before.resident),
 			kib((after.resident-before.resident)/idleSessions), kib(live/idleSessions))
 		return nil
@@ -67,12 +67,12 @@ func (r *report) idle() error {
 // perProcess measures what the gateway itself needs for a process.
 func (r *report) perProcess() error {
 	return r.with(echoes(), func(g *gateway) error {
-		before, after, err := g.growth(g.legacy("http", "/session"), children)
+		before, after, err := g.growth(g.legacy("http", "session"), children)
 		if err != nil {
 			return err
 		}
 		live := after.heap + after.stacks - before.heap - before.stacks
-		r.printf("%d sessions per session: for each process, resident %s, of it %s heap and stacks in use, %d goroutines, %d descriptors\n",
+		r.printf("%d sessions per session: for each process the gateway itself has resident %s more, heap and stacks in use %s, %d goroutines, %d descriptors\n",
 			children, kib((after.resident-before.resident)/children), kib(live/children),
 			(after.goroutines-before.goroutines)/children, (after.descriptors-before.descriptors)/children)
 		return nil
@@ -83,7 +83,7 @@ func (r *report) perProcess() error {
 func (r *report) allocations() error {
 	r.printf("\nAllocations of the gateway for one call\n")
 	return r.with(echoes(), func(g *gateway) error {
-		for _, w := range []way{g.legacy("http", "/session"), g.legacy("http", "/shared"), g.modern("http", "/user")} {
+		for _, w := range []way{g.legacy("http", "session"), g.legacy("http", "shared"), g.modern("http", "user")} {
 			if err := r.allocationsOf(g, w); err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func (r *report) setups() error {
 	}
 	command := fmt.Sprintf("%q stdio", filepath.Join(folder, "node_modules", ".bin", "mcp-server-everything"))
 	for _, b := range beginnings {
-		err := r.with([]endpoint{{"/mcp", command, b.lines}}, func(g *gateway) error {
+		err := r.with([]endpoint{{"node", command, b.lines}}, func(g *gateway) error {
 			took, err := g.setUp()
 			if err != nil {
 				return fmt.Errorf("set-up, %s: %w", b.name, err)
@@ -64,7 +64,7 @@ func (r *report) setups() error {
 func (g *gateway) setUp() (took []time.Duration, _ error) {
 	for range setups {
 		time.Sleep(rest)
-		s, one, err := openAll(g.legacy("http", "/mcp"), 1)
+		s, one, err := openAll(g.legacy("http", "node"), 1)
 		if err != nil {
 			return nil, err
 		}

@@ -70,8 +70,8 @@ func (r *report) table() error {
 		ways := []way{rawStdio(), bare.way()}
 		for _, scheme := range []string{"http", "https"} {
 			ways = append(ways,
-				g.legacy(scheme, "/session"), g.legacy(scheme, "/user"), g.legacy(scheme, "/shared"),
-				g.modern(scheme, "/user"), g.modern(scheme, "/shared"))
+				g.legacy(scheme, "session"), g.legacy(scheme, "user"), g.legacy(scheme, "shared"),
+				g.modern(scheme, "user"), g.modern(scheme, "shared"))
 		}
 		for _, p := range peers {
 			ways = append(ways, p.way)
