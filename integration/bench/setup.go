@@ -27,6 +27,7 @@ var beginnings = []struct {
 	lines []string // of the stdio block
 }{
 	{cold, nil},
+	{prewarmed, []string{"prewarm 2"}},
 }
 
 // setups lets sessions begin one after another, with a server that is built with the SDK

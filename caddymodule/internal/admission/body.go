@@ -27,6 +27,9 @@ func checkAccept(r *http.Request) *answer.Refusal {
 	if len(values) == 0 {
 		return nil
 	}
+	if len(values) == 1 && (values[0] == "application/json, text/event-stream" || values[0] == "text/event-stream, application/json") {
+		return nil // what clients send
+	}
 	json, stream := false, false
 	for _, value := range values {
 		for part := range strings.SplitSeq(value, ",") {
@@ -95,7 +98,10 @@ func checkContent(r *http.Request) *answer.Refusal {
 	if len(types) != 1 {
 		return answer.New(http.StatusUnsupportedMediaType, protocol.CodeInvalidRequest, "Content-Type must be application/json")
 	}
-	media, params, err := mime.ParseMediaType(types[0])
+	media, params, err := types[0], map[string]string(nil), error(nil)
+	if media != "application/json" {
+		media, params, err = mime.ParseMediaType(types[0])
+	}
 	if charset := params["charset"]; err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return answer.New(http.StatusUnsupportedMediaType, protocol.CodeInvalidRequest, "Content-Type must be application/json")
 	}
@@ -113,9 +119,8 @@ const readAhead = 64 << 10
 
 func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer.Refusal) {
 	limit := g.settings.MaxBody
-	tooLarge := answer.New(http.StatusRequestEntityTooLarge, protocol.CodeInvalidRequest, "The body is larger than %d bytes", limit)
 	if r.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	late := false
 	// Writers that know no deadline are left to the server's own timeouts.
@@ -133,17 +138,22 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 		buf.Grow(int(min(r.ContentLength, readAhead)) + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	if err == nil {
+		return buf.Bytes(), nil
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		late = true
 		return nil, answer.New(http.StatusRequestTimeout, protocol.CodeInvalidRequest, "The body did not arrive within %v", g.settings.BodyTimeout).With("Connection", "close")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body ended too early")
-	case err != nil:
-		return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body could not be read")
 	}
-	return buf.Bytes(), nil
+	return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body could not be read")
+}
+
+func tooLarge(limit int64) *answer.Refusal {
+	return answer.New(http.StatusRequestEntityTooLarge, protocol.CodeInvalidRequest, "The body is larger than %d bytes", limit)
 }

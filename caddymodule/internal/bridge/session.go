@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -170,7 +171,7 @@ func (s *session) begin(m *message.Message) (*inCall, *answer.Refusal) {
 		return nil, answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "A request with the id %s is in flight in this session", m.ID)
 	}
 	s.streams++
-	in := &inCall{stream: &stream{id: fmt.Sprintf("c%d", s.streams), request: bytes.Clone(m.ID), lost: s.lost}}
+	in := &inCall{stream: &stream{id: "c" + strconv.Itoa(s.streams), request: bytes.Clone(m.ID), lost: s.lost}}
 	s.calls[key] = in
 	return in, nil
 }

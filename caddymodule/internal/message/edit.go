@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"slices"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -95,10 +96,17 @@ func (e *Editor) replace(o *Object, name string, raw []byte) *Editor {
 // arguments are not looked into.
 func (e *Editor) DropMeta(prefixes ...string) *Editor {
 	for _, prefix := range prefixes {
-		e.drop = append(e.drop, droppedPrefix{prefix, fold(prefix)})
+		folded, ok := foldedPrefixes.Load(prefix)
+		if !ok {
+			folded, _ = foldedPrefixes.LoadOrStore(prefix, fold(prefix))
+		}
+		e.drop = append(e.drop, droppedPrefix{prefix, folded.(string)})
 	}
 	return e
 }
+
+// foldedPrefixes are those of DropMeta, which are the few that the program names.
+var foldedPrefixes sync.Map
 
 func (e *Editor) drops(name []byte) bool {
 	for _, d := range e.drop {

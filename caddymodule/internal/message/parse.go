@@ -139,8 +139,10 @@ func (m *Message) readMember(dec *jsontext.Decoder, name span, lvl level) (span,
 // isMetaName says whether a member's name, as written, could be taken for _meta.
 func isMetaName(raw []byte) bool {
 	const name = "_meta"
-	return hasPrefixFolded(raw, name, fold(name)) && (len(raw) == len(name) || bytes.IndexByte(raw, '\\') >= 0)
+	return hasPrefixFolded(raw, name, metaFolded) && (len(raw) == len(name) || bytes.IndexByte(raw, '\\') >= 0)
 }
+
+var metaFolded = fold("_meta")
 
 // child names the objects of a message that are read to their members.
 func (m *Message) child(name []byte, lvl level) (*Object, level) {
