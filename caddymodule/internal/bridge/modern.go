@@ -232,11 +232,13 @@ func (p *pooled) start(call *admission.Call, settings *Settings, legacy bool) {
 	})
 	switch {
 	case p.refusal != nil:
-		p.forget()
 	case legacy:
 		p.handshake(settings)
 	default:
 		p.probe(settings)
+	}
+	if p.refusal != nil {
+		p.forget() // before anyone hears of it: the next who comes is not to find this one
 	}
 	p.mu.Lock()
 	if p.refusal == nil && !p.ended {
