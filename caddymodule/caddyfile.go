@@ -25,7 +25,7 @@ import (
 //			per session|user|shared
 //			prewarm <n>
 //			max_processes <n>
-//			idle_timeout|start_timeout|stop_timeout <duration>
+//			idle_timeout|start_timeout|stop_timeout|call_timeout|queue_timeout <duration>
 //		}
 //		oauth <issuer>... {
 //			resource <uri>
@@ -289,6 +289,8 @@ func (m *directive) parseStdio(d *caddyfile.Dispenser) error {
 		{"idle_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "idle_timeout", &s.IdleTimeout) }},
 		{"start_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "start_timeout", &s.StartTimeout) }},
 		{"stop_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "stop_timeout", &s.StopTimeout) }},
+		{"call_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "call_timeout", &s.CallTimeout) }},
+		{"queue_timeout", func(d *caddyfile.Dispenser) error { return duration(d, "queue_timeout", &s.QueueTimeout) }},
 	})
 }
 

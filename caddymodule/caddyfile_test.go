@@ -85,7 +85,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 	const stdio, oauth = "stdio snapshotd\n", "oauth https://auth.example.com\n"
 	for name, tc := range map[string]struct{ input, want string }{
 		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, identity, limits, oauth, origins, scopes, stdio"},
-		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: dir, env, idle_timeout, max_processes, pass_env, per, prewarm, start_timeout, stop_timeout"},
+		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: call_timeout, dir, env, idle_timeout, max_processes, pass_env, per, prewarm, queue_timeout, start_timeout, stop_timeout"},
 		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbound dpop\n}"), "there are: algorithms, audience, clock_skew, jwks, resource, scope_claims, subject"},
 		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\tprompt x y\n}"), "there are: base, deny, method, tool"},
 		"unknown in limits":                          {site(stdio + oauth + "limits {\n\trequests 10/1m\n}"), "there are: body, concurrent, sessions"},

@@ -70,6 +70,12 @@ type Stdio struct {
 	// Default: 5s.
 	StopTimeout caddy.Duration `json:"stop_timeout,omitempty"`
 
+	// How long a call may take. Default: 10m.
+	CallTimeout caddy.Duration `json:"call_timeout,omitempty"`
+
+	// How long a call waits for a process while all of its user are taken. Default: 10s.
+	QueueTimeout caddy.Duration `json:"queue_timeout,omitempty"`
+
 	// How the process learns who the user is. Default: both ways.
 	Identity *Identity `json:"identity,omitempty"`
 
@@ -169,6 +175,8 @@ func (s *Stdio) Provision(ctx caddy.Context) error {
 		IdleTimeout:  time.Duration(s.IdleTimeout),
 		StartTimeout: time.Duration(s.StartTimeout),
 		StopTimeout:  time.Duration(s.StopTimeout),
+		CallTimeout:  time.Duration(s.CallTimeout),
+		QueueTimeout: time.Duration(s.QueueTimeout),
 		StampMeta:    s.mode() == "both" || s.mode() == "meta",
 		Logger:       s.logger,
 	}
@@ -202,7 +210,7 @@ func (s *Stdio) check() error {
 	if s.Anonymous != "" && s.Anonymous != anonymousLoopback && s.Anonymous != anonymousPublic {
 		return fmt.Errorf("anonymous %q: use %s or %s", s.Anonymous, anonymousLoopback, anonymousPublic)
 	}
-	for name, d := range map[string]caddy.Duration{"idle_timeout": s.IdleTimeout, "start_timeout": s.StartTimeout, "stop_timeout": s.StopTimeout} {
+	for name, d := range map[string]caddy.Duration{"idle_timeout": s.IdleTimeout, "start_timeout": s.StartTimeout, "stop_timeout": s.StopTimeout, "call_timeout": s.CallTimeout, "queue_timeout": s.QueueTimeout} {
 		if d < 0 {
 			return fmt.Errorf("%s: %v is negative", name, time.Duration(d))
 		}
