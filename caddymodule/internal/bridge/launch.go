@@ -25,17 +25,15 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, he
 		return nil, refusal
 	}
 	whose := ownerOf(call.Principal)
-	warm := b.takeSpare(hello)
-	if refusal := b.reserve(whose, settings, warm == nil); refusal != nil {
-		if warm != nil {
-			warm.conn.Close("it was started for a user who may have no more")
-		}
+	warm, refusal := b.reserve(whose, settings, hello)
+	if refusal != nil {
 		return nil, refusal
 	}
+	b.refill()
 	launch.Process.StopTimeout = settings.StopTimeout
 	launch.Process.Logger = settings.Logger
 	var conn *backend.Conn
-	refusal := prepare(launch, func(cfg backend.Config) *backend.Conn {
+	refusal = prepare(launch, func(cfg backend.Config) *backend.Conn {
 		cfg.Process, cfg.Logger = launch.Process, settings.Logger
 		if warm != nil && warm.conn.Adopt(cfg) {
 			conn = warm.conn
@@ -79,28 +77,28 @@ func failedToStart(settings *Settings, err error) *answer.Refusal {
 	return answer.New(http.StatusBadGateway, protocol.CodeInternal, "The server behind the gateway failed to start")
 }
 
-// reserve counts a process that is about to start, for its user and for all. It counts
-// until it is gone, so that nobody takes all of them by beginning and ending sessions. One
-// that is not fresh counts for all already.
-func (b *Bridge) reserve(whose owner, settings *Settings, fresh bool) *answer.Refusal {
+// reserve counts a process that is about to start, for its user and for all, or takes a
+// spare one, which counts for all already. It counts until it is gone, so that nobody takes
+// all of them by beginning and ending sessions.
+func (b *Bridge) reserve(whose owner, settings *Settings, hello []byte) (*spare, *answer.Refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return closing()
+		return nil, closing()
 	}
 	if b.per != PerShared && !b.perUser.Acquire(whose.key(), settings.MaxSessions) {
-		return tooManySessions(settings)
+		return nil, tooManySessions(settings)
 	}
-	if !fresh {
-		return nil
+	if warm := b.takeSpare(hello); warm != nil {
+		return warm, nil
 	}
 	if b.processes >= settings.MaxProcesses {
 		b.uncount(whose)
-		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "All server processes are in use").RetryAfter(10 * time.Second)
+		return nil, answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "All server processes are in use").RetryAfter(10 * time.Second)
 	}
 	b.processes++
 	b.running.Add(1)
-	return nil
+	return nil, nil
 }
 
 // count counts a process that is started instead of one that counted before.

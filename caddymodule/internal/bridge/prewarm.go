@@ -52,6 +52,9 @@ func (b *Bridge) refill() {
 	settings := b.settings.Load()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if settings.Prewarm == 0 && len(b.spares.idle) == 0 {
+		return
+	}
 	for len(b.spares.idle) > settings.Prewarm {
 		b.dismiss(0, "it is not needed any more")
 	}
@@ -88,7 +91,9 @@ func (b *Bridge) warm(settings *Settings, hello []byte) {
 		return
 	}
 	if hello != nil {
-		err = s.initialize(settings, hello)
+		if err = s.initialize(settings, hello); err != nil {
+			b.unlearn(hello)
+		}
 	}
 	b.warmed(s, err)
 }
@@ -106,6 +111,16 @@ func (s *spare) initialize(settings *Settings, hello []byte) error {
 	}
 	s.hello, s.greeting = hello, answered
 	return nil
+}
+
+// unlearn forgets what the server does not take, so that nobody keeps it from being started
+// for others.
+func (b *Bridge) unlearn(hello []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if bytes.Equal(b.spares.hello, hello) {
+		b.spares.hello = nil
+	}
 }
 
 // warmed enters a spare that is ready, or tries again after a while that grows.
@@ -173,9 +188,8 @@ func (b *Bridge) discount() {
 
 // takeSpare takes a spare out, nil if there is none that serves: for a session one that was
 // taken through the same initialize, or through none, and for all else one that was not.
-// Another is started in its place.
+// b.mu is held.
 func (b *Bridge) takeSpare(hello []byte) *spare {
-	b.mu.Lock()
 	found, stale := -1, -1
 	for i, s := range b.spares.idle {
 		switch {
@@ -197,10 +211,6 @@ func (b *Bridge) takeSpare(hello []byte) *spare {
 		b.spares.idle = slices.Delete(b.spares.idle, found, found+1)
 	case stale >= 0: // one for each who comes, so that it pays to keep up with them
 		b.dismiss(stale, "clients say something else now")
-	}
-	b.mu.Unlock()
-	if b.settings.Load().Prewarm > 0 {
-		b.refill()
 	}
 	return taken
 }

@@ -136,9 +136,27 @@ func TestASpareCountsForTheUserWhoGetsIt(t *testing.T) {
 	g.bridge.Prewarm(g.settings)
 	g.warm(2)
 	g.session("alice")
-	g.post(initializeRequest).holds(http.StatusTooManyRequests, "at most 1")
+	g.warm(2)
+	g.bridge.mu.Lock()
+	spare := g.bridge.spares.idle[0]
+	g.bridge.mu.Unlock()
+	for range 3 {
+		g.post(initializeRequest).holds(http.StatusTooManyRequests, "at most 1")
+	}
+	if !spare.conn.Open() {
+		t.Error("who may have no more has cost the others a spare")
+	}
 	g.session("bob")
 	g.warm(2)
+}
+
+// What the server refuses is not said to it again for everyone.
+func TestASpareIsNotToldWhatTheServerRefuses(t *testing.T) {
+	g := prewarmed(t, PerSession, 1, "TEST_REFUSE=2025-03-26", legacyChild)
+	g.post(strings.Replace(initializeRequest, "2025-11-25", "2025-03-26", 1)).holds(http.StatusOK, "Unsupported protocol version")
+	g.warm(1)
+	g.session("alice")
+	g.warm(1)
 }
 
 // A server that does not start is tried again after a while that grows, and users are not
