@@ -33,30 +33,29 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, he
 	launch.Process.StopTimeout = settings.StopTimeout
 	launch.Process.Logger = settings.Logger
 	var conn *backend.Conn
+	died := false // the spare, which counts no more
 	refusal = prepare(launch, func(cfg backend.Config) *backend.Conn {
 		cfg.Process, cfg.Logger = launch.Process, settings.Logger
 		if warm != nil && warm.conn.Adopt(cfg) {
 			conn = warm.conn
 			return conn
 		}
-		if warm != nil { // it has just ended, and counts no more
-			warm = nil
-			b.count()
-		}
+		died, warm = warm != nil, nil
 		conn = backend.New(cfg)
 		return conn
 	})
+	if died {
+		b.count()
+	}
 	switch {
-	case refusal != nil && conn != nil && warm != nil:
-		conn.Close("nobody uses it") // its owner hears of the end
+	case refusal != nil && warm == nil:
+		b.exited(whose)
 		return nil, refusal
 	case refusal != nil:
-		if warm != nil {
-			warm.conn.Close("nobody uses it")
-			b.uncount(whose)
-		} else {
-			b.exited(whose)
+		if conn == nil {
+			b.uncount(whose) // otherwise its owner hears of the end
 		}
+		warm.conn.Close("nobody uses it")
 		return nil, refusal
 	case warm != nil:
 		return warm, nil
