@@ -171,8 +171,8 @@ func (w *worker) ends(p *peer) {
 	}
 	w.session = nil
 	a, err := p.try(http.MethodDelete, "")
-	if !w.failed("end", err) && a.status != http.StatusNoContent && a.status != http.StatusNotFound {
-		w.t.Errorf("%s: end: %d %s", w.name, a.status, a.body)
+	if a.status != http.StatusNoContent {
+		w.judge("end", a, err, "")
 	}
 }
 
