@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,6 +58,50 @@ func TestAServerThatDoesNotStartIsNotStartedForEveryRequest(t *testing.T) {
 				t.Errorf("%d failures are remembered, want carol's", n)
 			}
 		})
+	}
+}
+
+// A server that crashes again and again in use is started less and less often, but soon
+// enough for whoever did not crash it.
+func TestACrashLoopIsSlowedDown(t *testing.T) {
+	for _, per := range []Per{PerSession, PerUser} {
+		g := sharing(t, per, nil)
+		var k kind
+		for range freeCrashes + 2 {
+			header := g.session("alice")
+			k = g.find(header).kind()
+			if per == PerUser {
+				k = g.find(header).share.kind
+			}
+			g.post(tool(`1`, "die", ``), header...).body()
+			g.until("it is gone", func() bool { return g.bridge.Processes() == 0 })
+		}
+		if pause := g.bridge.breaker.pause(k); pause <= 0 || pause > 4*firstPause {
+			t.Errorf("per %d: after %d crashes the pause is %v", per, freeCrashes+2, pause)
+		}
+		g.session("alice")
+	}
+}
+
+func TestThePauseGrowsAndIsForgotten(t *testing.T) {
+	now := time.Now()
+	b := breaker{now: func() time.Time { return now }}
+	k := kind{launch: "d"}
+	var pauses []time.Duration
+	for range 9 {
+		b.ended(k, time.Second)
+		pauses = append(pauses, b.pause(k)/time.Millisecond)
+	}
+	if want := []time.Duration{0, 0, 100, 200, 400, 800, 1000, 1000, 1000}; !slices.Equal(pauses, want) {
+		t.Errorf("pauses in ms: %v, want %v", pauses, want)
+	}
+	now = now.Add(longPause)
+	if b.pause(k) != 0 {
+		t.Error("the pause does not end")
+	}
+	b.ended(k, stableTime)
+	if len(b.crashes) != 0 {
+		t.Error("a server that was stable is still held for one that crashes")
 	}
 }
 

@@ -24,6 +24,13 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, he
 	if refusal := b.breaker.refusal(try); refusal != nil {
 		return nil, refusal
 	}
+	if pause := b.breaker.pause(try); pause > 0 {
+		select {
+		case <-time.After(pause):
+		case <-b.stopping:
+			return nil, closing()
+		}
+	}
 	whose := ownerOf(call.Principal)
 	warm, refusal := b.reserve(whose, settings, hello)
 	if refusal != nil {

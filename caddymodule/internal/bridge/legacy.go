@@ -208,7 +208,7 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 func (b *Bridge) makeSession(call *admission.Call) *session {
 	s := &session{
 		bridge: b, id: newSessionID(), owner: ownerOf(call.Principal), over: make(chan struct{}),
-		calls: map[string]*inCall{}, asked: map[string]asking{}, lastUsed: time.Now(),
+		calls: map[string]*inCall{}, asked: map[string]asking{}, began: time.Now(), lastUsed: time.Now(),
 	}
 	s.standalone = &stream{id: standaloneID, lost: s.lost}
 	return s
@@ -229,7 +229,7 @@ func (b *Bridge) discard(s *session) {
 
 // initialized ends the session again if the server did not take it.
 func (s *session) initialized(last event, err error) {
-	try := kind{s.owner, s.digest, protocol.Legacy.String()}
+	try := s.kind()
 	switch {
 	case s.share != nil: // its process was seen to start before
 	case err == nil:

@@ -26,6 +26,7 @@ type pooled struct {
 	conn   *backend.Conn
 	// generation is higher for a process that was started later.
 	generation int
+	began      time.Time
 
 	ready   chan struct{}   // closed once the fields below are final
 	refusal *answer.Refusal // why there is no process
@@ -87,7 +88,7 @@ func (b *Bridge) newPooled(k kind) *pooled {
 	table.processes++
 	b.generation++
 	p := &pooled{
-		bridge: b, kind: k, generation: b.generation, headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
+		bridge: b, kind: k, generation: b.generation, began: time.Now(), headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
 		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, holdings: map[subscription]*holding{}, unions: map[owner]*union{},
 	}
 	b.pool[k] = append(b.pool[k], p)
@@ -263,6 +264,12 @@ func (p *pooled) reap() {
 // closed is told when the process is gone.
 func (p *pooled) closed(err error) {
 	p.bridge.settings.Load().Logger.Debug("a server has ended", "error", err)
+	p.mu.Lock()
+	crashed := !p.ended
+	p.mu.Unlock()
+	if crashed {
+		p.bridge.breaker.ended(p.kind, time.Since(p.began))
+	}
 	p.end("the server has ended")
 	if p.tenants != nil {
 		p.tenants.bereave()

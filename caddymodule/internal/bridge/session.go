@@ -33,7 +33,8 @@ type session struct {
 	bridge *Bridge
 	id     string
 	owner  owner
-	digest string        // of the launch
+	digest string // of the launch
+	began  time.Time
 	conn   *backend.Conn // its own child; nil if it shares one
 	share  *share        // what it has of the one it shares
 	over   chan struct{} // closed at the end
@@ -133,6 +134,9 @@ func (s *session) clear(reason string) {
 	}
 	s.conn.Close(reason)
 }
+
+// kind is that of the session's own child.
+func (s *session) kind() kind { return kind{s.owner, s.digest, protocol.Legacy.String()} }
 
 func (o owner) key() string { return o.issuer + "\n" + o.subject }
 
@@ -335,6 +339,12 @@ func (s *session) reap() {
 // closed is told when the child is gone.
 func (s *session) closed(err error) {
 	s.bridge.settings.Load().Logger.Debug("a session's server has ended", "error", err)
+	s.mu.Lock()
+	crashed := !s.ended
+	s.mu.Unlock()
+	if crashed {
+		s.bridge.breaker.ended(s.kind(), time.Since(s.began))
+	}
 	s.end("the server has ended")
 	s.bridge.exited(s.owner)
 }
