@@ -25,8 +25,9 @@ func TestACallGoesOnThroughManyResponses(t *testing.T) {
 			stream := g.post(tool(`1`, "say", `"every":10,`+saying(append(lines, answered)...)), s...)
 			responses := 1
 			for ids := []string{}; ; responses++ {
+				// It begins with an id, unless the call has ended while the client was away.
 				if _, data := stream.next(); data != "" {
-					t.Fatalf("response %d begins with %q", responses, data)
+					got = append(got, data)
 				}
 				for _, data := stream.next(); data != ""; _, data = stream.next() {
 					got = append(got, data)
