@@ -30,8 +30,8 @@ func TestALegacyClientHasASessionAtAModernServer(t *testing.T) {
 				t.Errorf("per %d: the server has read %s without %s", per, line, part)
 			}
 		}
-		g.post(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`, header...)
-		g.log.read(t, `"tools/list"`, `"params":{"_meta":{`)
+		g.post(`{"jsonrpc":"2.0","id":2,"method":"seen"}`, header...).body()
+		g.log.read(t, `"seen"`, `"params":{"_meta":{`)
 		if n := g.log.count(`"initialize"`); n != 1 {
 			t.Errorf("per %d: the server was asked to initialize %d times", per, n)
 		}
