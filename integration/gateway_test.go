@@ -236,16 +236,22 @@ func (g *gateway) load(t testing.TB, caddyfile string) (int, string) {
 
 func (g *gateway) loadAs(t testing.TB, contentType, config string) (int, string) {
 	t.Helper()
-	admin := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", g.adminSocket())
-	}}
-	defer admin.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/load", strings.NewReader(config))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("Cache-Control", "must-revalidate") // load it even if nothing has changed
+	status, body := g.askAdmin(t, request)
+	return status, string(bytes.TrimSpace(body))
+}
+
+// askAdmin sends a request to Caddy's admin endpoint.
+func (g *gateway) askAdmin(t testing.TB, request *http.Request) (int, []byte) {
+	t.Helper()
+	admin := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", g.adminSocket())
+	}}
 	response, err := admin.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +261,7 @@ func (g *gateway) loadAs(t testing.TB, contentType, config string) (int, string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, string(bytes.TrimSpace(body))
+	return response.StatusCode, body
 }
 
 // reload replaces the configuration and holds that Caddy took it.

@@ -1,17 +1,14 @@
 package integration_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -232,18 +229,14 @@ func (g *gateway) level(t *testing.T) level {
 // profile takes a number out of what Caddy's admin endpoint says of the program.
 func (g *gateway) profile(t *testing.T, name, pattern string) int {
 	t.Helper()
-	admin := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", g.adminSocket())
-	}}}
-	response, err := admin.Get("http://localhost/debug/pprof/" + name)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/debug/pprof/"+name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	status, text := g.askAdmin(t, request)
 	match := regexp.MustCompile(pattern).FindSubmatch(text)
-	if err != nil || match == nil {
-		t.Fatalf("%s says nothing like %s: %d, %v, %.200s", name, pattern, response.StatusCode, err, strings.TrimSpace(string(text)))
+	if match == nil {
+		t.Fatalf("%s says nothing like %s: %d %.200s", name, pattern, status, text)
 	}
 	n, err := strconv.Atoi(string(match[1]))
 	if err != nil {
