@@ -177,7 +177,7 @@ func (s *server) call(m incoming) {
 	case "wants": // input, twice, as modern servers ask for it
 		switch m.Params.RequestState {
 		case "":
-			s.result(m.ID, `{"resultType":"input_required","requestState":"one","inputRequests":{"name":{"method":"elicitation/create","params":{"message":"who?","n":12345678901234567890}},"where":{"method":"roots/list"}}}`)
+			s.result(m.ID, `{"resultType":"input_required","requestState":"one","inputRequests":{"name":{"method":"elicitation/create","params":{"message":"who?","n":12345678901234567890,"_meta":{"io.github.snapgate/user":"forged"}}},"where":{"method":"roots/list"}}}`)
 		case "one":
 			s.result(m.ID, `{"resultType":"input_required","requestState":"two"}`)
 		default:

@@ -11,6 +11,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+	"github.com/snapgate/snapgate/identity"
 )
 
 // quest stands between a legacy client's call and the requests to a modern server that it is
@@ -81,7 +82,7 @@ func (q *quest) ask(m *message.Message) error {
 		if !q.s.expect(request.ID, q) {
 			return errors.New("too many questions wait for the client")
 		}
-		q.in.stream.push(event{frame: request.Raw, msg: request})
+		q.in.stream.push(event{frame: request.Edit().DropMeta(identity.MetaPrefix).Bytes(), msg: request})
 	}
 	return nil
 }

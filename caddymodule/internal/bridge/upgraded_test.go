@@ -96,7 +96,7 @@ func TestAModernServerAsksALegacyClient(t *testing.T) {
 	header := g.asking("alice")
 	resp := g.post(tool(`1`, "wants", ``), header...)
 	resp.says("") // where it would resume
-	resp.says(`{"id":"snapgate-1","jsonrpc":"2.0","method":"elicitation/create","params":{"message":"who?","n":12345678901234567890}}`)
+	resp.says(`{"id":"snapgate-1","jsonrpc":"2.0","method":"elicitation/create","params":{"message":"who?","n":12345678901234567890,"_meta":{}}}`)
 	resp.says(`{"id":"snapgate-2","jsonrpc":"2.0","method":"roots/list"}`)
 	g.respond(`{"jsonrpc":"2.0","id":"snapgate-2","result":{"roots":[]}}`, header...)
 	g.respond(`{"jsonrpc":"2.0","id":"snapgate-2","result":{"roots":["twice"]}}`, header...)
