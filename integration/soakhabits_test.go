@@ -134,8 +134,9 @@ func (w *worker) listens(p *peer) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(response.Body) // without it there is still the status
-		w.judge("listen", answer{response.StatusCode, response.Header, string(text)}, nil, "")
+		if text, err := io.ReadAll(response.Body); err == nil { // its time may be over by now
+			w.judge("listen", answer{response.StatusCode, response.Header, string(text)}, nil, "")
+		}
 		return
 	}
 	<-ctx.Done()
