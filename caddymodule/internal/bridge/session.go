@@ -149,7 +149,9 @@ func (s *session) send(conn *backend.Conn, m *message.Message, stamp []message.M
 func (s *session) sendTo(conn *backend.Conn, m *message.Message, stamp []message.MetaValue, in *inCall, sink backend.Sink) (*backend.Call, error) {
 	call, err := conn.Call(m, stamp, sink)
 	s.mu.Lock()
-	in.call = call
+	if call != nil {
+		in.call = call // otherwise the one of the round before stays, which has ended
+	}
 	cancelled, ended := in.cancelled, s.ended
 	s.mu.Unlock()
 	switch {

@@ -91,6 +91,9 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if refused == nil && err == nil {
+		if u.listen == nil || !p.listeners[l] {
+			return nil, nil // it has left meanwhile, or was told that the server has ended the listen
+		}
 		l.wants = asks.Only(u.listen.granted)
 		l.acknowledge()
 		return nil, nil

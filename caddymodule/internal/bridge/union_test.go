@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
 // listening opens a subscriptions/listen of a modern client and takes its acknowledgement.
@@ -133,4 +136,33 @@ func TestAListenForMoreThanTheProtocolHasIsPassedOn(t *testing.T) {
 	g := open(t, nil, trace)
 	g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true,"x-own":1}`)
 	g.log.read(t, `"x-own":1`)
+}
+
+// A client may leave while the server is being asked in its name.
+func TestWhoLeavesWhileJoiningLeavesNothing(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	s := g.find(g.session("alice"))
+	p := g.process()
+	for n := range 60 {
+		l := &listener{session: s, at: p, owner: owner{"x", fmt.Sprint(n % 7)}}
+		var both sync.WaitGroup
+		both.Go(func() {
+			// Whether it joined before it left does not matter.
+			_, _ = p.join(context.Background(), l, translate.Subscriptions{Tools: true})
+		})
+		both.Go(func() {
+			for there := false; !there; {
+				p.mu.Lock()
+				there = p.listeners[l]
+				p.mu.Unlock()
+			}
+			p.quit(l)
+		})
+		both.Wait()
+	}
+	g.until("nobody of them listens", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.listeners) <= 1 // the session's own
+	})
 }

@@ -100,9 +100,11 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 // findModern returns the process that an upgraded session uses, until release.
 func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
 	p, refusal := b.acquire(ctx, call, settings)
-	b.mu.Lock()
-	b.modernOnly = refusal == nil && p.server == nil // if it fails, initialize is tried again
-	b.mu.Unlock()
+	if refusal == nil || refusal.Status == http.StatusBadGateway { // otherwise it says nothing of the server
+		b.mu.Lock()
+		b.modernOnly = refusal == nil && p.server == nil // if it fails, initialize is tried again
+		b.mu.Unlock()
+	}
 	if refusal != nil {
 		return nil, refusal
 	}

@@ -202,3 +202,25 @@ func TestSubscriptionsOfASessionAtAModernServer(t *testing.T) {
 		}
 	}
 }
+
+// A process that ends while the client is asked has nobody to make the call to again.
+func TestInputForAProcessThatHasEndedEndsTheCall(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.asking("alice")
+	s := g.find(header)
+	resp := g.post(tool(`1`, "wants", ``), header...)
+	for range 3 {
+		resp.next()
+	}
+	g.post(tool(`2`, "die", ``), header...).body()
+	g.respond(`{"jsonrpc":"2.0","id":"snapgate-1","result":{"action":"cancel"}}`, header...)
+	g.respond(`{"jsonrpc":"2.0","id":"snapgate-2","result":{"roots":[]}}`, header...)
+	if _, data := resp.next(); !strings.Contains(data, "ended") {
+		t.Errorf("the client is told %s", data)
+	}
+	g.until("no call is in flight", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.calls) == 0
+	})
+}
