@@ -187,9 +187,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admiss
 func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session, *spare, *answer.Refusal) {
 	s := b.makeSession(call)
 	spare, refusal := b.launch(call, settings, protocol.Legacy.String(), helloOf(call.Message), func(launch Launch, open opener) *answer.Refusal {
-		s.digest = launch.Digest
-		s.conn = open(backend.Config{Era: protocol.Legacy, Unclaimed: s.fromServer, Closed: s.closed})
-		s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
+		s.occupy(launch, settings, open)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if b.closed {
@@ -203,6 +201,16 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 		return nil, nil, refusal
 	}
 	return s, spare, nil
+}
+
+// occupy takes the child. One that was started beforehand may speak, or end, at once: so what
+// these find is held until it is there.
+func (s *session) occupy(launch Launch, settings *Settings, open opener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.digest = launch.Digest
+	s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
+	s.conn = open(backend.Config{Era: protocol.Legacy, Unclaimed: s.fromServer, Closed: s.closed})
 }
 
 func (b *Bridge) makeSession(call *admission.Call) *session {

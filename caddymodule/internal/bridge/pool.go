@@ -107,6 +107,17 @@ func (p *pooled) await(ctx context.Context) *answer.Refusal {
 	}
 }
 
+// refusedInitialize says whether the process is known to have answered initialize with an
+// error. Whoever waited for it may have left before that is known.
+func (p *pooled) refusedInitialize() bool {
+	select {
+	case <-p.ready:
+		return p.refuses
+	default:
+		return false
+	}
+}
+
 func (p *pooled) use() bool {
 	p.mu.Lock()
 	gone := p.ended || !p.conn.Open()

@@ -231,7 +231,12 @@ func (s *session) resume(lastEventID string) (*stream, int64, bool) {
 
 // fromServer routes what the session's own child says outside its answers. It runs on
 // the child's reading goroutine.
-func (s *session) fromServer(m *message.Message, frame []byte) { s.deliver(s.conn, m, frame) }
+func (s *session) fromServer(m *message.Message, frame []byte) {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	s.deliver(conn, m, frame)
+}
 
 // deliver gives the client what a child says outside its answers.
 func (s *session) deliver(from asker, m *message.Message, frame []byte) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
@@ -24,8 +25,8 @@ type share struct {
 	client       translate.Client
 	capabilities translate.Capabilities // that a legacy server is told
 	user         string
-	upgraded     bool // the server is modern
-	refused      bool // the server has refused initialize
+	upgraded     bool        // the server is modern
+	refused      atomic.Bool // the server has refused initialize
 
 	// Under session.mu:
 	seats   int                 // what it has at a process, or waits for one with
@@ -55,7 +56,7 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 	}
 	s.share.upgraded = b.servesModernOnly()
 	p, refusal := b.seat(r.Context(), s, call, settings)
-	if refusal != nil && s.share.refused && !b.takesInitialize() {
+	if refusal != nil && s.share.refused.Load() && !b.takesInitialize() {
 		s.share.upgraded = true
 		if modern, none := b.seat(r.Context(), s, call, settings); none == nil {
 			p, refusal = modern, nil
@@ -149,7 +150,7 @@ func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call,
 			return nil, closing()
 		}
 		if refusal := p.await(ctx); refusal != nil {
-			s.share.refused = p.refuses
+			s.share.refused.Store(p.refusedInitialize())
 			return nil, refusal
 		}
 		if !p.use() {

@@ -423,3 +423,19 @@ func TestASharingSessionCannotListenAsModernClientsDo(t *testing.T) {
 		}
 	}
 }
+
+// What the server says of initialize may be known just when the client has gone.
+func TestAClientThatLeavesDuringTheHandshakeLearnsNothing(t *testing.T) {
+	g := openPer(t, PerUser, nil, initializeVar+"=error", discoverVar+"=legacy")
+	for n := range 24 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n+1)*time.Millisecond)
+		resp, err := g.send(ctx, http.MethodPost, initializeRequest, "X-User", fmt.Sprint("user", n))
+		if err == nil {
+			if resp.Body.Close(); resp.StatusCode != http.StatusBadGateway {
+				t.Errorf("initialize at a server that refuses it: %d", resp.StatusCode)
+			}
+		}
+		cancel()
+	}
+	g.until("nothing is left of them", func() bool { return g.bridge.Sessions() == 0 && g.bridge.Processes() == 0 })
+}
