@@ -17,18 +17,31 @@ import (
 // setPlaceholders makes the verified user and the call known to the rest of the route,
 // such as Caddy's expression matcher, and the user to the access log.
 func setPlaceholders(repl *caddy.Replacer, call *admission.Call) {
-	repl.Set("mcp.method", audit.Clip(call.Method()))
-	repl.Set("mcp.tool", audit.Clip(call.Tool()))
-	repl.Set("mcp.session", call.SessionID)
-	p := call.Principal
-	if p == nil {
-		return
-	}
-	repl.Set("http.auth.user.id", p.User)
 	repl.Map(func(key string) (any, bool) {
-		value, err := principalValue(p, key)
+		value, err := callValue(call, key)
 		return value, err == nil
 	})
+}
+
+// callValue is the value of a placeholder that speaks of a call or of its user. Most
+// requests ask for none of them.
+func callValue(call *admission.Call, key string) (string, error) {
+	switch key {
+	case "mcp.method":
+		return audit.Clip(call.Method()), nil
+	case "mcp.tool":
+		return audit.Clip(call.Tool()), nil
+	case "mcp.session":
+		return call.SessionID, nil
+	}
+	switch p := call.Principal; {
+	case p == nil:
+		return "", errors.New("nobody is verified")
+	case key == "http.auth.user.id":
+		return p.User, nil
+	default:
+		return principalValue(p, key)
+	}
 }
 
 // principalValue is the value of a placeholder that speaks of the user.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -57,41 +56,24 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return append(line, rest...), err
 }
 
-// bare is an HTTP server that answers itself.
-type bare struct {
-	server *http.Server
-	url    string
+// bareVar says that this program is to be the bare HTTP server, and at which address.
+const bareVar = "BARE_SERVER"
+
+// serveBare is an HTTP server that answers itself. It is a process of its own, as every
+// server here is.
+func serveBare(address string) error {
+	return http.ListenAndServe(address, http.HandlerFunc(answerHTTP))
 }
 
-func startBare() (*bare, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// answerHTTP is the echo server as a handler.
+func answerHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, err
+		return
 	}
-	b := &bare{url: "http://" + l.Addr().String() + "/"}
-	b.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		var out bytes.Buffer
-		answer(body, &out)
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(out.Len()-1))
-		_, _ = w.Write(out.Bytes()[:out.Len()-1]) // the client sees that it is missing
-	})}
-	go func() { _ = b.server.Serve(l) }() // until stop
-	return b, nil
-}
-
-func (b *bare) stop() { _ = b.server.Close() }
-
-func (b *bare) way() way {
-	return way{name: bareName, open: func() (*session, error) {
-		c, err := dial(b.url, nil)
-		if err != nil {
-			return nil, err
-		}
-		return &session{c.echo(""), c.close}, nil
-	}}
+	var out bytes.Buffer
+	answer(body, &out)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(out.Len()-1))
+	_, _ = w.Write(out.Bytes()[:out.Len()-1]) // the client sees that it is missing
 }

@@ -7,8 +7,9 @@
 // measurements.
 //
 //   - raw stdio: the server alone, one process for each session, nothing in between
-//   - bare HTTP: a net/http handler that answers itself
+//   - bare HTTP: a net/http handler that answers itself, in a process of its own
 //   - limit: what the two cost together, 1/(1/bare + 1/raw)
+//   - handler in Caddy: the same handler in a site of Caddy, without this module
 //   - legacy and modern: Caddy with this module, verified tokens and audit records, clients
 //     of 2025-11-25 and of 2026-07-28, a process per session, user or all; plain HTTP and TLS
 //   - supergateway and mcp-proxy, where npm can install them: no TLS, no login, no records
@@ -35,9 +36,11 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -46,6 +49,13 @@ func main() {
 		child(os.Stdin, os.Stdout)
 		return
 	}
+	for variable, serve := range map[string]func(string) error{bareVar: serveBare, caddyVar: serveCaddy} {
+		if address := os.Getenv(variable); address != "" {
+			fmt.Fprintln(os.Stderr, "bench:", serve(address))
+			os.Exit(1)
+		}
+	}
+	signal.Ignore(syscall.SIGPIPE) // an error instead, so that what runs is ended
 	opts, err := readOptions()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -62,6 +72,7 @@ type options struct {
 	time               time.Duration
 	many               int
 	npm                bool
+	profiles           string // folder, "" for none
 }
 
 func readOptions() (options, error) {
@@ -71,6 +82,7 @@ func readOptions() (options, error) {
 	flag.DurationVar(&o.time, "time", 700*time.Millisecond, "time of each measurement; a row is the median of three")
 	flag.IntVar(&o.many, "many", 10000, "sessions to open, use once and close")
 	flag.BoolVar(&o.npm, "npm", true, "whether to measure what comes from npm, too")
+	flag.StringVar(&o.profiles, "profiles", "", "a `folder` for profiles of the gateway, of CPU and allocations, in each of its rows")
 	quick := flag.Bool("quick", false, "a look: -sessions 1,32 -payload 64 -time 300ms -many 1000 -npm=false")
 	flag.Parse()
 	if *quick {
@@ -118,7 +130,7 @@ func run(opts options, out io.Writer) error {
 	}
 	r := &report{out: out, options: opts, binary: binary, rows: map[row]result{}, begun: map[string]time.Duration{}}
 	for _, section := range []func() error{r.table, r.setups, r.idle, r.perProcess, r.allocations, r.many, r.bars} {
-		if err := section(); err != nil {
+		if err := errors.Join(section(), r.unread); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ type way struct {
 	name    string
 	open    func() (*session, error)
 	foreign bool // not ours: a failure is a result
+	gateway bool // ours
 }
 
 // session is one that was opened. call sends a text and checks that it came back.

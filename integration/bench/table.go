@@ -26,9 +26,15 @@ type report struct {
 	idleBytes   int                      // of one session
 	left        string                   // of many sessions
 	nothingLeft bool
+
+	unread error // nobody reads what is printed
 }
 
-func (r *report) printf(format string, values ...any) { fmt.Fprintf(r.out, format, values...) }
+func (r *report) printf(format string, values ...any) {
+	if _, err := fmt.Fprintf(r.out, format, values...); err != nil {
+		r.unread = err
+	}
+}
 
 // The rows that others are held against.
 const (
@@ -52,11 +58,16 @@ func (r *report) with(endpoints []endpoint, section func(*gateway) error) (err e
 }
 
 func (r *report) table() error {
-	bare, err := startBare()
+	bare, err := startServer(bareVar)
 	if err != nil {
 		return err
 	}
 	defer bare.stop()
+	inCaddy, err := startServer(caddyVar)
+	if err != nil {
+		return err
+	}
+	defer inCaddy.stop()
 	var peers []*peer
 	if r.options.npm {
 		if peers, err = startPeers(); err != nil {
@@ -67,7 +78,7 @@ func (r *report) table() error {
 	}
 	defer stopPeers(peers)
 	return r.with(echoes(), func(g *gateway) error {
-		ways := []way{rawStdio(), bare.way()}
+		ways := []way{rawStdio(), bare.way(bareName), inCaddy.way(caddyName)}
 		for _, scheme := range []string{"http", "https"} {
 			ways = append(ways,
 				g.legacy(scheme, "session"), g.legacy(scheme, "user"), g.legacy(scheme, "shared"),
@@ -80,6 +91,9 @@ func (r *report) table() error {
 		for _, payload := range r.options.payloads {
 			for _, n := range r.options.sessions {
 				if err := r.block(ways, n, payload); err != nil {
+					return err
+				}
+				if err := r.profileAll(g, ways, n, payload); err != nil {
 					return err
 				}
 			}
@@ -98,6 +112,9 @@ func (r *report) block(ways []way, n, payload int) error {
 	results, refusals := make([][]result, len(ways)), make([]error, len(ways))
 	for range rounds {
 		for i, w := range ways {
+			if r.unread != nil {
+				return r.unread
+			}
 			if refusals[i] != nil {
 				continue
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
 
 // Defaults of [Settings].
@@ -65,6 +66,10 @@ type Call struct {
 	// GoodUntil is when the token has ended, clock skew included; zero without one. A call
 	// that has begun may finish, a stream ends.
 	GoodUntil time.Time
+
+	// Afterwards is left to do when the answer is on its way, which it must not delay. It is
+	// set by who carries the call; nil for nothing.
+	Afterwards func()
 }
 
 // Method is the JSON-RPC method, or the HTTP method of a request without a body.
@@ -93,9 +98,10 @@ func (c *Call) Tool() string {
 	return c.Message.Name()
 }
 
-// Gate admits requests. It has no state of its own.
+// Gate admits requests. It keeps none of them.
 type Gate struct {
 	settings Settings
+	bodies   *timeout.Queue // of those that are being read
 	ours     origin
 	origins  map[origin]bool
 }
@@ -108,7 +114,7 @@ func New(s Settings) (*Gate, error) {
 	if s.BodyTimeout == 0 {
 		s.BodyTimeout = DefaultBodyTimeout
 	}
-	g := &Gate{settings: s, origins: map[origin]bool{}}
+	g := &Gate{settings: s, bodies: timeout.NewQueue(s.BodyTimeout), origins: map[origin]bool{}}
 	if s.Resource != "" {
 		ours, err := parseOrigin(s.Resource)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
 
 // checkAccept holds what the transports ask of a client: it takes JSON and an event
@@ -114,6 +115,9 @@ func checkContent(r *http.Request) *answer.Refusal {
 	return nil
 }
 
+// past is a time for reading that is over.
+var past = time.Unix(1, 0)
+
 // readAhead is as much memory as is taken for a body before any of it is there, in bytes.
 const readAhead = 64 << 10
 
@@ -122,22 +126,21 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	late := false
-	// Writers that know no deadline are left to the server's own timeouts.
+	// Most bodies are there already, and bounding the time for each would cost more than to
+	// read them. Writers that know no deadline are left to the server's own timeouts.
+	var late timeout.Timeout
 	rc := http.NewResponseController(w)
-	if err := rc.SetReadDeadline(time.Now().Add(g.settings.BodyTimeout)); err == nil {
-		defer func() {
-			if !late {
-				_ = rc.SetReadDeadline(time.Time{})
-			}
-		}()
-	}
+	g.bodies.Begin(&late, func() { _ = rc.SetReadDeadline(past) })
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
 		// What is announced need not come: more is taken as it does.
 		buf.Grow(int(min(r.ContentLength, readAhead)) + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	inTime := late.End()
+	if err == nil && !inTime {
+		_ = rc.SetReadDeadline(time.Time{}) // it came at the last moment
+	}
 	if err == nil {
 		return buf.Bytes(), nil
 	}
@@ -146,7 +149,6 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 	case errors.As(err, &large):
 		return nil, tooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		late = true
 		return nil, answer.New(http.StatusRequestTimeout, protocol.CodeInvalidRequest, "The body did not arrive within %v", g.settings.BodyTimeout).With("Connection", "close")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body ended too early")

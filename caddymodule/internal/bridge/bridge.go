@@ -32,6 +32,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/seal"
+	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
 
 // Defaults of [Settings].
@@ -134,6 +135,7 @@ type Bridge struct {
 	seats      limit.Gauge // sessions that share a process, by user
 
 	lifespan time.Duration // of one event stream that a client resumes
+	silences *timeout.Queue
 
 	stopping chan struct{} // closed when the gateway goes down
 	stopOnce sync.Once
@@ -170,6 +172,7 @@ func New(per Per) *Bridge {
 	b := &Bridge{
 		per:      per,
 		lifespan: lifespan,
+		silences: timeout.NewQueue(silence),
 		stopping: make(chan struct{}),
 		sealer:   sealer,
 		sessions: map[string]*session{},
@@ -245,9 +248,16 @@ func (b *Bridge) ServeCall(w http.ResponseWriter, r *http.Request, call *admissi
 	}
 	if call.Era == protocol.Modern {
 		b.serveModern(w, r, call, settings)
+	} else {
+		b.serveLegacy(w, r, call, settings)
+	}
+	if call.Afterwards == nil {
 		return
 	}
-	b.serveLegacy(w, r, call, settings)
+	if r.ProtoMajor == 1 { // later versions would write the answer's end separately
+		_ = http.NewResponseController(w).Flush() // a client that has gone is told nothing
+	}
+	call.Afterwards()
 }
 
 // user is the key that limits are counted by. All anonymous callers are one.

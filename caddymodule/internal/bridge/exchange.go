@@ -73,9 +73,9 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 	// id is a secret.
 	defer w.Header().Del(protocol.HeaderSession)
 
-	timer := time.NewTimer(min(silence, time.Until(deadline)))
-	defer timer.Stop()
-	enough := x.enough()
+	beat := newBeat(x.bridge.silences, time.Until(deadline))
+	defer beat.end()
+	enough := x.enough(0)
 	stopping, late := x.bridge.stopping, errTimeout
 	for {
 		if !x.gone {
@@ -92,13 +92,16 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 		}
 		select {
 		case <-wr.wake:
-		case <-timer.C:
+		case <-beat.due():
 			left := time.Until(deadline)
 			if left <= 0 {
 				return x.abandon(wr, late)
 			}
 			x.idle()
-			timer.Reset(min(keepalive, left))
+			beat.next(min(keepalive, left))
+			if enough == nil && stopping != nil {
+				enough = x.enough(silence)
+			}
 		case <-enough:
 			x.begin()
 			x.leaving = true
@@ -111,7 +114,7 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 				return x.abandon(wr, errStopping)
 			}
 			deadline = x.soon(deadline)
-			timer.Reset(time.Until(deadline))
+			beat.next(time.Until(deadline))
 		}
 	}
 }
@@ -136,12 +139,14 @@ func (x *exchange) drain(wr *writer) (last event, done bool) {
 	return event{}, false
 }
 
-// enough tells when the event stream has lasted long enough, if its client resumes.
-func (x *exchange) enough() <-chan time.Time {
-	if !x.prime {
+// enough tells when the event stream has lasted long enough, if its client resumes. It is
+// asked at the begin and, for a stream that may last longer than the silence, after that:
+// most calls have ended by then.
+func (x *exchange) enough(lasted time.Duration) <-chan time.Time {
+	if !x.prime || x.leaving || x.bridge.lifespan > silence != (lasted > 0) {
 		return nil
 	}
-	return time.After(x.bridge.lifespan)
+	return time.After(x.bridge.lifespan - lasted)
 }
 
 // leave ends the event stream before something on the way does, which might do so in the
@@ -297,12 +302,17 @@ func faultFrame(err error, id []byte) []byte {
 	return answer.New(http.StatusOK, protocol.CodeInternal, "%v", err).Frame(id)
 }
 
-// record writes what became of the call.
-func (b *Bridge) record(log *audit.Log, call *admission.Call, e event, err error, bytesOut int) {
-	record := newRecord(call)
-	record.BytesOut = bytesOut
-	record.Outcome, record.Code = outcome(call, e, err)
-	log.Write(record)
+// record writes what became of the call: at once if its handler has returned, and otherwise
+// when that does.
+func (x *exchange) record(log *audit.Log, e event, err error) {
+	record := newRecord(x.call)
+	record.BytesOut = x.bytesOut
+	record.Outcome, record.Code = outcome(x.call, e, err)
+	if x.left {
+		log.Write(record)
+		return
+	}
+	x.call.Afterwards = func() { log.Write(record) }
 }
 
 // RecordRefusal writes a call that the gateway answered itself. Requests only: what

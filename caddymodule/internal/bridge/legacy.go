@@ -157,7 +157,7 @@ func (s *session) conclude(settings *Settings, x *exchange, in *inCall, sent *ba
 		s.cancelCall(in, err.Error())
 	}
 	s.finish(m, in, x.began || x.gone)
-	s.bridge.record(settings.Audit, x.call, last, err, x.bytesOut)
+	x.record(settings.Audit, last, err)
 	if m.Method == message.MethodInitialize {
 		s.initialized(last, err)
 	}

@@ -112,7 +112,7 @@ func (b *Bridge) run(w http.ResponseWriter, r *http.Request, call *admission.Cal
 	if err != nil && sent != nil {
 		sent.Cancel(nil, err.Error())
 	}
-	b.record(settings.Audit, call, last, err, x.bytesOut)
+	x.record(settings.Audit, last, err)
 	return last
 }
 

@@ -1,0 +1,51 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
+)
+
+// beat tells an exchange when to look at the time: first after the silence, which few calls
+// come to, and then as it is told.
+type beat struct {
+	quiet timeout.Timeout
+	first chan time.Time
+	timer *time.Timer // instead of both, once it is set
+}
+
+// newBeat makes one for a call that may take so long.
+func newBeat(silences *timeout.Queue, left time.Duration) *beat {
+	b := &beat{}
+	if left < silence {
+		b.timer = time.NewTimer(left)
+		return b
+	}
+	b.first = make(chan time.Time, 1)
+	silences.Begin(&b.quiet, func() { b.first <- time.Time{} })
+	return b
+}
+
+func (b *beat) due() <-chan time.Time {
+	if b.timer != nil {
+		return b.timer.C
+	}
+	return b.first
+}
+
+// next puts the next beat in the place of the one that is to come.
+func (b *beat) next(in time.Duration) {
+	b.quiet.End()
+	if b.timer == nil {
+		b.timer = time.NewTimer(in)
+		return
+	}
+	b.timer.Reset(in)
+}
+
+func (b *beat) end() {
+	b.quiet.End()
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+}
