@@ -91,7 +91,7 @@ func TestTheBodyIsNotReadBeforeAllElseIsGood(t *testing.T) {
 		"length":       {func(r *http.Request) { r.ContentLength = DefaultMaxBody + 1 }, 413},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := gate(t, Settings{Authenticate: func(r *http.Request) (*oauth.Principal, *answer.Refusal) {
+			g := gate(t, Settings{Authenticate: func(_ http.Header, r *http.Request) (*oauth.Principal, *answer.Refusal) {
 				if r.Header.Get("X-Bad") != "" {
 					return nil, denied
 				}
@@ -128,7 +128,7 @@ func TestTheOrderOfTheChecks(t *testing.T) {
 		{415, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }},
 		{413, func(r *http.Request) { r.ContentLength = DefaultMaxBody + 1 }},
 	}
-	g := gate(t, Settings{Authenticate: func(r *http.Request) (*oauth.Principal, *answer.Refusal) {
+	g := gate(t, Settings{Authenticate: func(_ http.Header, r *http.Request) (*oauth.Principal, *answer.Refusal) {
 		if r.Header.Get("X-Bad") != "" {
 			return nil, answer.New(http.StatusUnauthorized, 0, "")
 		}
@@ -157,7 +157,7 @@ func TestTheOrderOfTheChecks(t *testing.T) {
 func TestWhatIsAdmittedIsTold(t *testing.T) {
 	p := &oauth.Principal{Subject: "s"}
 	g := gate(t, Settings{
-		Authenticate: func(*http.Request) (*oauth.Principal, *answer.Refusal) { return p, nil },
+		Authenticate: func(http.Header, *http.Request) (*oauth.Principal, *answer.Refusal) { return p, nil },
 		Authorize:    func(c *Call) *answer.Refusal { c.Rule = "tool " + c.Tool(); return nil },
 	})
 	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`

@@ -1,7 +1,9 @@
 package oauth
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,8 +31,10 @@ type Error struct {
 	Scope []string
 	// RetryAfter goes with 503: when it is worth trying again.
 	RetryAfter time.Duration
+	// Scheme is the one under which the token came; "" counts as [SchemeBearer].
+	Scheme string
 	// Reason is for the log only: it names the claim or rule that failed. It has no
-	// bytes of the token in it.
+	// bytes of the token in it, nor of a proof's signature.
 	Reason string
 
 	err error
@@ -54,11 +58,22 @@ func (e *Error) Error() string {
 // Unwrap returns the cause, if there is one.
 func (e *Error) Unwrap() error { return e.err }
 
-// WriteChallenge sets WWW-Authenticate to a Bearer challenge (RFC 6750 section 3,
-// RFC 9728 section 5.1), or Retry-After where the fault is not the client's. The
-// challenge asks for e.Scope, or else for scopes. Whatever the values are, the
-// header stays one line and its quoted strings stay closed.
-func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []string) {
+// Scheme is a way to present a token that a challenge offers.
+type Scheme struct {
+	// Name is [SchemeBearer] or [SchemeDPoP].
+	Name string
+	// Algorithms are those that a DPoP proof may be signed by.
+	Algorithms []string
+}
+
+// WriteChallenge sets WWW-Authenticate (RFC 6750 section 3, RFC 9449 section 7.1,
+// RFC 9728 section 5.1), or Retry-After where the fault is not the client's. There
+// is a field for each scheme that is accepted with a 401, and one for the scheme
+// that the client used otherwise; the error stands in the latter. Without schemes
+// there is nothing that the client could do, and so no challenge. What is asked for
+// is e.Scope, or else scopes. Whatever the values are, each field stays one line and
+// its quoted strings stay closed.
+func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []string, schemes []Scheme) {
 	if e.Status == http.StatusServiceUnavailable {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.FormatInt(max(int64(seconds), 1), 10))
@@ -67,25 +82,49 @@ func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []strin
 	if len(e.Scope) > 0 {
 		scopes = e.Scope
 	}
-	var b strings.Builder
-	b.WriteString("Bearer")
-	param := func(name, value string) {
-		if value == "" {
-			return
+	h.Del("WWW-Authenticate")
+	used := e.usedScheme(schemes)
+	for i, scheme := range schemes {
+		if i != used && e.Status != http.StatusUnauthorized {
+			continue
 		}
-		if b.Len() > len("Bearer") {
-			b.WriteByte(',')
+		c := challenge{scheme: scheme.Name}
+		if i == used && e.Code != "" {
+			c.add("error", quotable(e.Code))
+			c.add("error_description", quotable(e.Description))
 		}
-		b.WriteString(" " + name + `="` + value + `"`)
+		c.add("scope", joinScopes(scopes))
+		c.add("algs", quotable(strings.Join(scheme.Algorithms, " ")))
+		c.add("resource_metadata", quotableURL(metadataURL))
+		h.Add("WWW-Authenticate", c.String())
 	}
-	if e.Code != "" {
-		param("error", quotable(e.Code))
-		param("error_description", quotable(e.Description))
-	}
-	param("scope", joinScopes(scopes))
-	param("resource_metadata", quotableURL(metadataURL))
-	h.Set("WWW-Authenticate", b.String())
 }
+
+// usedScheme is the position of the scheme that an error is about: the one that the
+// client used, or else the first, since that is what it should have used.
+func (e *Error) usedScheme(schemes []Scheme) int {
+	name := cmp.Or(e.Scheme, SchemeBearer)
+	return max(0, slices.IndexFunc(schemes, func(s Scheme) bool { return s.Name == name }))
+}
+
+// challenge is one challenge in the making (RFC 9110 section 11.6.1).
+type challenge struct {
+	strings.Builder
+	scheme string
+}
+
+// add adds a parameter, whose value must need no escaping, unless it is empty.
+func (c *challenge) add(name, value string) {
+	switch {
+	case value == "":
+		return
+	case c.Len() > 0:
+		c.WriteByte(',')
+	}
+	c.WriteString(" " + name + `="` + value + `"`)
+}
+
+func (c *challenge) String() string { return c.scheme + c.Builder.String() }
 
 // quotable keeps the characters that RFC 6750 section 3 allows in error and
 // error_description, which need no escaping, and puts ? for any other.
