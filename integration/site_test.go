@@ -16,6 +16,7 @@ type site struct {
 	routes  []string // lines in the site, before mcp
 	global  []string // lines in the global options
 	log     []string // lines in the block of the access log
+	tls     []string // lines in the block of tls
 
 	issuer    string // default the one of all tests
 	anonymous bool   // in place of oauth
@@ -75,7 +76,8 @@ func (s site) caddyfile(g *gateway) string {
 		fmt.Fprintf(&b, "http://:%d {\n\tbind 127.0.0.1\n", g.port)
 		s.oauth = append([]string{"resource " + g.url}, s.oauth...)
 	} else {
-		fmt.Fprintf(&b, "https://localhost:%d {\n\tbind 127.0.0.1\n\ttls internal\n", g.port)
+		fmt.Fprintf(&b, "https://localhost:%d {\n\tbind 127.0.0.1\n", g.port)
+		block("\t", "tls internal", s.tls)
 	}
 	block("\t", "log", s.log)
 	for _, line := range s.routes {
