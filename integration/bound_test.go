@@ -284,3 +284,21 @@ func TestCertificatesOfAnAuthority(t *testing.T) {
 		t.Errorf("metadata: %d %v", status, document)
 	}
 }
+
+// That nobody could ever be let in is said at the start, not found out by the users.
+func TestItIsSaidThatNoClientIsAskedForItsCertificate(t *testing.T) {
+	t.Parallel()
+	s := reloadable()
+	s.oauth = []string{"bound mtls"}
+	g := start(t, s)
+	said := func(e entry) bool {
+		text, _ := e["msg"].(string)
+		return e["level"] == "error" && strings.Contains(text, "client_auth")
+	}
+	g.logs.await(t, 1, said)
+	s.tls = asksForCertificates
+	g.renew(t, s)
+	if found, _ := g.logs.find(said); len(found) != 1 {
+		t.Errorf("it is said %d times, and true once", len(found))
+	}
+}

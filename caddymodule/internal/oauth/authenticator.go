@@ -109,7 +109,8 @@ func NewAuthenticator(v *Verifier, p Presentation) (*Authenticator, error) {
 //
 // The error is always an [*Error]: beside those of Verify, 401 without a code where
 // there is no token, 401 invalid_dpop_proof or use_dpop_nonce, 400 invalid_request
-// where the request is malformed, and 403 in place of 401 where a platform in front
+// where the request is malformed, 429 or 503 where no further proof can be remembered
+// for the user or for anyone, and 403 in place of 401 where a platform in front
 // answers for the user: then there is nothing that the client could do.
 func (a *Authenticator) Authenticate(r *http.Request, answer http.Header) (*Principal, error) {
 	c, refusal := requestCredentials(r, a.presentation.TokenHeader)
@@ -120,7 +121,7 @@ func (a *Authenticator) Authenticate(r *http.Request, answer http.Header) (*Prin
 	if err != nil {
 		return nil, a.attribute(err, c)
 	}
-	if refusal := a.checkSender(r, c, p.Confirmation, answer); refusal != nil {
+	if refusal := a.checkSender(r, c, p, answer); refusal != nil {
 		return nil, a.attribute(refusal, c)
 	}
 	return p, nil
@@ -128,7 +129,8 @@ func (a *Authenticator) Authenticate(r *http.Request, answer http.Header) (*Prin
 
 // checkSender holds a request to what its token is bound to (RFC 9449 section 7, RFC
 // 8705 section 3). The token itself has been found good.
-func (a *Authenticator) checkSender(r *http.Request, c credentials, bound Confirmation, answer http.Header) *Error {
+func (a *Authenticator) checkSender(r *http.Request, c credentials, user *Principal, answer http.Header) *Error {
+	bound := user.Confirmation
 	if refusal := bound.checkCertificate(r.TLS); refusal != nil {
 		return refusal
 	}
@@ -139,7 +141,7 @@ func (a *Authenticator) checkSender(r *http.Request, c credentials, bound Confir
 	case c.scheme == SchemeDPoP && bound.JKT == "":
 		return refuse("cnf: the token came under the DPoP scheme and is bound to no key")
 	case c.scheme == SchemeDPoP:
-		return a.checkProof(r.Method, c, bound, answer)
+		return a.checkProof(r.Method, c, user, answer)
 	case bound.JKT != "":
 		// RFC 9449 section 7.2: whoever stole it could say Bearer.
 		return refuse("cnf: the token is bound to a key and came without a DPoP proof")
@@ -149,12 +151,12 @@ func (a *Authenticator) checkSender(r *http.Request, c credentials, bound Confir
 
 // checkProof checks the proof that came with a bound token. What costs little comes
 // first, and nothing is remembered of a proof that is no good.
-func (a *Authenticator) checkProof(method string, c credentials, bound Confirmation, answer http.Header) *Error {
+func (a *Authenticator) checkProof(method string, c credentials, user *Principal, answer http.Header) *Error {
 	p, refusal := parseProof(c.proof, a.proofs.algorithms)
 	if refusal != nil {
 		return refusal
 	}
-	if !equal(p.key, bound.JKT) {
+	if !equal(p.key, user.Confirmation.JKT) {
 		return refuse("cnf: the token is bound to another key than that of the DPoP proof")
 	}
 	if refusal := a.proofs.check(p, method, c.token); refusal != nil {
@@ -169,14 +171,7 @@ func (a *Authenticator) checkProof(method string, c credentials, bound Confirmat
 		return refusal
 	}
 	id, _ := p.claims["jti"].(string)
-	again, wait := a.verifier.proofs.use(p.key, id, until, now)
-	switch {
-	case again:
-		return badProof("jti: the proof was used before")
-	case wait > 0:
-		return tooManyProofs(wait)
-	}
-	return nil
+	return a.verifier.proofs.use(user.User, p.key, id, until, now)
 }
 
 // checkNonce holds a proof to a nonce of ours, where one is required. A client that
@@ -218,17 +213,6 @@ func (a *Authenticator) attribute(err error, c credentials) *Error {
 		attributed.Description = "The platform in front of this server has not said who you are, or what it said is not accepted"
 	}
 	return &attributed
-}
-
-// tooManyProofs is a proof that cannot be remembered, so it cannot be taken either.
-func tooManyProofs(wait time.Duration) *Error {
-	return &Error{
-		Status:      http.StatusServiceUnavailable,
-		Code:        CodeTemporarilyUnavailable,
-		Description: "Too many requests with DPoP proofs have come in the last minutes",
-		RetryAfter:  wait,
-		Reason:      "DPoP proof: no room is left to remember it",
-	}
 }
 
 // Schemes are those under which a client may send its token, for the challenge: none

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Error codes of RFC 6750 section 3.1, and the one that goes with a 503.
+// Error codes of RFC 6750 section 3.1, and the one that goes with 429 and 503.
 const (
 	CodeInvalidRequest         = "invalid_request"
 	CodeInvalidToken           = "invalid_token"
@@ -19,7 +19,7 @@ const (
 
 // Error is why a request is refused, in the words of RFC 6750.
 type Error struct {
-	// Status is the HTTP status: 400, 401, 403 or 503.
+	// Status is the HTTP status: 400, 401, 403, 429 or 503.
 	Status int
 	// Code is the error code; "" where the request had no token, for then nothing
 	// was wrong with it.
@@ -29,7 +29,7 @@ type Error struct {
 	Description string
 	// Scope are the scopes that the request needs, for insufficient_scope.
 	Scope []string
-	// RetryAfter goes with 503: when it is worth trying again.
+	// RetryAfter goes with 429 and 503: when it is worth trying again.
 	RetryAfter time.Duration
 	// Scheme is the one under which the token came; "" counts as [SchemeBearer].
 	Scheme string
@@ -67,14 +67,14 @@ type Scheme struct {
 }
 
 // WriteChallenge sets WWW-Authenticate (RFC 6750 section 3, RFC 9449 section 7.1,
-// RFC 9728 section 5.1), or Retry-After where the fault is not the client's. There
+// RFC 9728 section 5.1), or Retry-After where another token would not help. There
 // is a field for each scheme that is accepted with a 401, and one for the scheme
 // that the client used otherwise; the error stands in the latter. Without schemes
 // there is nothing that the client could do, and so no challenge. What is asked for
 // is e.Scope, or else scopes. Whatever the values are, each field stays one line and
 // its quoted strings stay closed.
 func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []string, schemes []Scheme) {
-	if e.Status == http.StatusServiceUnavailable {
+	if e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.FormatInt(max(int64(seconds), 1), 10))
 		return

@@ -53,10 +53,13 @@ func TestFullReplayCacheRefusesAndForgetsNothing(t *testing.T) {
 	p := edProver()
 	token := b.bound(p)
 	var used []string
-	for range 3 {
+	for _, user := range []string{"alice", "bob", "carol"} {
+		token := b.token(map[string]any{"sub": user, "cnf": p.confirmation()})
 		proof := p.proof(b.clock, token, nil, nil)
-		used = append(used, proof)
-		b.letIn(t, request("DPoP", token, proof))
+		used = append(used, token, proof)
+		if _, err := b.Authenticate(request("DPoP", token, proof), nil); err != nil {
+			t.Fatal(err)
+		}
 		b.clock.advance(10 * time.Second)
 	}
 	for range 5 {
@@ -64,8 +67,8 @@ func TestFullReplayCacheRefusesAndForgetsNothing(t *testing.T) {
 		if e.Status != http.StatusServiceUnavailable || e.RetryAfter != time.Minute {
 			t.Fatalf("refused with %d, to come back after %v", e.Status, e.RetryAfter)
 		}
-		for _, proof := range used {
-			b.keptOut(t, request("DPoP", token, proof), "invalid_dpop_proof")
+		for i := 0; i < len(used); i += 2 {
+			b.keptOut(t, request("DPoP", used[i], used[i+1]), "invalid_dpop_proof")
 		}
 	}
 	b.clock.advance(time.Minute)
@@ -73,9 +76,38 @@ func TestFullReplayCacheRefusesAndForgetsNothing(t *testing.T) {
 	b.keptOut(t, request("DPoP", token, p.proof(b.clock, token, nil, nil)), CodeTemporarilyUnavailable)
 }
 
+// One user alone cannot keep out the others.
+func TestAUserFillsAQuarterOfTheReplayCache(t *testing.T) {
+	b := newBorder(t, Presentation{})
+	b.verifier.proofs = newReplayCache(8)
+	p := edProver()
+	token := b.bound(p)
+	more := func() *http.Request { return request("DPoP", token, p.proof(b.clock, token, nil, nil)) }
+	for range 2 {
+		for range 2 {
+			b.letIn(t, more())
+		}
+		for range 5 {
+			e := b.keptOut(t, more(), CodeTemporarilyUnavailable)
+			if e.Status != http.StatusTooManyRequests || e.RetryAfter != 90*time.Second {
+				t.Fatalf("refused with %d, to come back after %v", e.Status, e.RetryAfter)
+			}
+		}
+		bob := b.token(map[string]any{"sub": "bob", "cnf": p.confirmation()})
+		if _, err := b.Authenticate(request("DPoP", bob, p.proof(b.clock, bob, nil, nil)), nil); err != nil {
+			t.Fatal(err)
+		}
+		b.clock.advance(90 * time.Second)
+	}
+	b.letIn(t, more())
+	if c := b.verifier.proofs; len(c.users) != 1 {
+		t.Errorf("counts of %d users are kept", len(c.users))
+	}
+}
+
 // Many clients at once with few ids: each is let in once, and the bound holds.
 func TestReplayCacheUnderLoad(t *testing.T) {
-	const size, ids = 500, 400
+	const size, ids = 800, 200
 	c := newReplayCache(size)
 	start := time.Unix(1_000_000, 0)
 	var fresh atomic.Int64
@@ -83,8 +115,7 @@ func TestReplayCacheUnderLoad(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for _, i := range rand.Perm(ids) {
-				again, wait := c.use("key", strconv.Itoa(i), start.Add(90*time.Second), start)
-				if !again && wait == 0 {
+				if c.use("user", "key", strconv.Itoa(i), start.Add(90*time.Second), start) == nil {
 					fresh.Add(1)
 				}
 			}
@@ -94,21 +125,21 @@ func TestReplayCacheUnderLoad(t *testing.T) {
 	if n := fresh.Load(); n != ids || c.len() != ids {
 		t.Fatalf("%d proofs were let in and %d are remembered, of %d", n, c.len(), ids)
 	}
-	// Over hours it holds no more than its size, and ends empty.
+	// Over an hour it holds no more than its size, and refuses only when it is full.
 	for second := range 3600 {
 		now := start.Add(time.Duration(second) * time.Second)
 		for i := range 10 {
-			_, wait := c.use("key", fmt.Sprintf("%d-%d", second, i), now.Add(90*time.Second), now)
-			if full := c.len() >= size; wait > 0 && (!full || wait > 90*time.Second) {
-				t.Fatalf("told to wait %v with %d proofs", wait, c.len())
+			refusal := c.use(strconv.Itoa(i), "key", fmt.Sprintf("%d-%d", second, i), now.Add(90*time.Second), now)
+			if refusal != nil && (c.len() < size || refusal.Status != http.StatusServiceUnavailable || refusal.RetryAfter > 90*time.Second) {
+				t.Fatalf("refused with %d proofs: %#v", c.len(), refusal)
 			}
 		}
 		if c.len() > size {
 			t.Fatalf("%d proofs", c.len())
 		}
 	}
-	c.use("key", "last", start.Add(3*time.Hour), start.Add(2*time.Hour))
-	if c.len() != 1 || len(c.ends) != 1 {
-		t.Errorf("%d proofs in %d seconds are left", c.len(), len(c.ends))
+	c.use("user", "key", "last", start.Add(3*time.Hour), start.Add(2*time.Hour))
+	if c.len() != 1 || len(c.ends) != 1 || len(c.users) != 1 {
+		t.Errorf("%d proofs of %d users in %d seconds are left", c.len(), len(c.users), len(c.ends))
 	}
 }
