@@ -160,3 +160,44 @@ func TestLogsHoldNoProofAndNoAssertion(t *testing.T) {
 		}
 	}
 }
+
+// Caddy logs the headers of a request for which something behind the gateway failed, with
+// the errors. The filter that the documents show leaves out the same there.
+func TestErrorLogHoldsNoProofAndNoAssertion(t *testing.T) {
+	t.Parallel()
+	alice := newProver(t)
+	for name, s := range map[string]site{"assertion": behindPlatform(), "proof": reloadable()} {
+		t.Run(name, func(t *testing.T) {
+			s.format = discreetLog[1:]
+			g := start(t, s)
+			secret := g.assertion(t, nil)
+			change := set(assertionHeader, secret)
+			if name == "proof" {
+				token := g.mint(t, devauth.MintOptions{Key: alice.key.Public()})
+				change = func(r *http.Request) {
+					alice.present(r, token, nil)
+					secret = r.Header.Get("DPoP")
+				}
+			}
+			fails := func(handler object) bool {
+				clear(handler)
+				handler["handler"], handler["error"], handler["status_code"] = "error", "what stands behind has failed", 502
+				return true
+			}
+			if status, text := g.loadAs(t, "application/json", g.edited(t, "mcp_stdio", fails)); status != http.StatusOK {
+				t.Fatalf("load: %d %s", status, text)
+			}
+			g.client.CloseIdleConnections()
+			if a := g.anyone(t, "").post(initializeMessage(legacyVersion), change); a.status != http.StatusBadGateway {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			g.logs.await(t, 1, func(e entry) bool {
+				logger, _ := e["logger"].(string)
+				return strings.HasPrefix(logger, "http.log.error") && e["request"] != nil
+			})
+			if strings.Contains(g.logs.text(), secret[strings.LastIndexByte(secret, '.'):]) {
+				t.Error("it is in the log")
+			}
+		})
+	}
+}

@@ -162,7 +162,8 @@ func TestProofByAnotherKeyIsRefused(t *testing.T) {
 	}
 }
 
-// The vectors of RFC 9449 sections 4.1, 6.1 and 7.1, and of RFC 7638 section 3.1.
+// The vectors of RFC 9449 sections 6.1 and 7.1, of RFC 7638 section 3.1 and of RFC 8037
+// appendix A.3.
 func TestVectorsOfTheRFCs(t *testing.T) {
 	const token = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"
 	const raw = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19." +
@@ -182,6 +183,10 @@ func TestVectorsOfTheRFCs(t *testing.T) {
 	key, _, err := parseKey([]byte(`{"kty":"RSA","e":"AQAB","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}`))
 	if err != nil || thumbprint(key.Key()) != "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs" {
 		t.Errorf("thumbprint of the RSA key is %s, %v", thumbprint(key.Key()), err)
+	}
+	key, _, err = parseKey([]byte(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`))
+	if err != nil || thumbprint(key.Key()) != "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k" {
+		t.Errorf("thumbprint of the Ed25519 key is %s, %v", thumbprint(key.Key()), err)
 	}
 	if got := thumbprint(crypto.PublicKey("x")); got != "" {
 		t.Errorf("thumbprint of what is no key: %s", got)
