@@ -59,16 +59,7 @@ type OAuth struct {
 	// negative value means not at all. Default: 30s.
 	ClockSkew caddy.Duration `json:"clock_skew,omitempty"`
 
-	// The header in which a platform in front, which has logged the user in, puts a signed
-	// assertion, such as Cf-Access-Jwt-Assertion. It takes the place of Authorization.
-	TokenHeader string `json:"token_header,omitempty"`
-
-	// By what tokens must be bound to their sender: "dpop", "mtls" or "any". Default: by
-	// nothing, but a binding that a token has is always checked.
-	Bound string `json:"bound,omitempty"`
-
-	// How DPoP proofs are checked.
-	DPoP *DPoP `json:"dpop,omitempty"`
+	SenderSettings
 
 	// What scopes requests need. Default: none.
 	Scopes *Scopes `json:"scopes,omitempty"`

@@ -7,6 +7,20 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
+// SenderSettings say how the sender of a request shows that the token is theirs.
+type SenderSettings struct {
+	// The header in which a platform in front, which has logged the user in, puts a signed
+	// assertion, such as Cf-Access-Jwt-Assertion. It takes the place of Authorization.
+	TokenHeader string `json:"token_header,omitempty"`
+
+	// By what tokens must be bound to their sender: "dpop", "mtls" or "any". Default: by
+	// nothing, but a binding that a token has is always checked.
+	Bound string `json:"bound,omitempty"`
+
+	// How DPoP proofs are checked.
+	DPoP *DPoP `json:"dpop,omitempty"`
+}
+
 // DPoP says how the proofs of tokens that are bound to a key are checked (RFC 9449).
 type DPoP struct {
 	// Accepted signature algorithms of proofs. Default: those that are accepted for tokens.
@@ -19,10 +33,10 @@ type DPoP struct {
 }
 
 // presentation is how the configuration wants tokens to be presented.
-func (o *OAuth) presentation() oauth.Presentation {
-	p := oauth.Presentation{TokenHeader: o.TokenHeader, Bound: oauth.Bound(o.Bound)}
-	if o.DPoP != nil {
-		p.ProofAlgorithms, p.RequireNonce = o.DPoP.Algorithms, o.DPoP.Nonce
+func (s *SenderSettings) presentation() oauth.Presentation {
+	p := oauth.Presentation{TokenHeader: s.TokenHeader, Bound: oauth.Bound(s.Bound)}
+	if s.DPoP != nil {
+		p.ProofAlgorithms, p.RequireNonce = s.DPoP.Algorithms, s.DPoP.Nonce
 	}
 	return p
 }
