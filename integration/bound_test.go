@@ -138,13 +138,22 @@ func TestBoundTokensAreOfUseToTheirSenderOnly(t *testing.T) {
 	works(t, certain.anyone(t, certified), certain.modern(t, certified))
 	works(t, alice.presents(certain.anyone(t, both)), alice.presents(certain.modern(t, both)))
 	works(t, g.anyone(t, plain), g.modern(t, plain))
+}
 
-	// A missing scope is told under the scheme that the client uses.
-	poor := g.mint(t, devauth.MintOptions{Key: alice.key.Public(), Scopes: []string{"tools:use"}})
-	p := alice.presents(g.modern(t, poor))
-	a := p.post(p.toolCall(1, "hold", nil))
-	if got := a.header.Values("WWW-Authenticate"); a.status != 403 || len(got) != 1 || !strings.HasPrefix(got[0], `DPoP error="insufficient_scope"`) || !strings.Contains(got[0], `scope="tools:use tools:more"`) {
-		t.Errorf("scope missing: %d %q", a.status, got)
+// RFC 9449 section 7.1: a missing scope is told under the scheme that the client uses.
+func TestMissingScopeIsToldUnderTheSchemeOfTheToken(t *testing.T) {
+	t.Parallel()
+	g := start(t, scoped())
+	alice := newProver(t)
+	for scheme, p := range map[string]*peer{
+		"DPoP":   alice.presents(g.modern(t, g.mint(t, devauth.MintOptions{Key: alice.key.Public(), Scopes: []string{"tools:use"}}))),
+		"Bearer": g.modern(t, g.token(t, "alice", "tools:use")),
+	} {
+		a := p.post(p.toolCall(1, "hold", nil))
+		got := a.header.Values("WWW-Authenticate")
+		if a.status != 403 || len(got) != 1 || !strings.HasPrefix(got[0], scheme+` error="insufficient_scope"`) || !strings.Contains(got[0], `scope="tools:use tools:more"`) {
+			t.Errorf("%s: %d %q", scheme, a.status, got)
+		}
 	}
 }
 
