@@ -107,6 +107,21 @@ func TestTheBodyIsNotReadBeforeAllElseIsGood(t *testing.T) {
 	}
 }
 
+// Whoever authenticates may have something to tell with the answer, such as the nonce for the
+// client's next proof (RFC 9449 section 8.2), whether or not the request is let in.
+func TestAuthenticationMayAddToTheAnswer(t *testing.T) {
+	for _, refusal := range []*answer.Refusal{nil, answer.New(http.StatusUnauthorized, -32600, "no")} {
+		g := gate(t, Settings{Authenticate: func(h http.Header, _ *http.Request) (*oauth.Principal, *answer.Refusal) {
+			h.Set("DPoP-Nonce", "next")
+			return &oauth.Principal{}, refusal
+		}})
+		w := httptest.NewRecorder()
+		if _, got := g.Admit(w, post(ping)); got != refusal || w.Header().Get("DPoP-Nonce") != "next" {
+			t.Errorf("refusal %v, header of the answer %v", got, w.Header())
+		}
+	}
+}
+
 // rebind makes a request one that came in on a loopback connection.
 func rebind(r *http.Request, host string) {
 	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443}
