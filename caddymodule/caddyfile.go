@@ -34,6 +34,12 @@ import (
 //			algorithms <alg>...
 //			subject <claim>
 //			scope_claims <claim>...
+//			token_header <name>
+//			bound dpop|mtls|any
+//			dpop {
+//				algorithms <alg>...
+//				nonce
+//			}
 //			clock_skew <duration>
 //		}
 //		scopes {
@@ -322,6 +328,9 @@ func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
 		{"algorithms", func(d *caddyfile.Dispenser) error { return words(d, "algorithms", &o.Algorithms) }},
 		{"subject", func(d *caddyfile.Dispenser) error { return word(d, "subject", &o.Subject) }},
 		{"scope_claims", func(d *caddyfile.Dispenser) error { return words(d, "scope_claims", &o.ScopeClaims) }},
+		{"token_header", func(d *caddyfile.Dispenser) error { return word(d, "token_header", &o.TokenHeader) }},
+		{"bound", m.parseBound},
+		{"dpop", m.parseDPoP},
 		{"clock_skew", func(d *caddyfile.Dispenser) error { return clockSkew(d, &o.ClockSkew) }},
 	})
 }

@@ -59,6 +59,8 @@ type OAuth struct {
 	// negative value means not at all. Default: 30s.
 	ClockSkew caddy.Duration `json:"clock_skew,omitempty"`
 
+	SenderSettings
+
 	// What scopes requests need. Default: none.
 	Scopes *Scopes `json:"scopes,omitempty"`
 
@@ -79,6 +81,7 @@ type OAuth struct {
 	mu       sync.Mutex // start and Cleanup
 	poolKey  string     // set while a verifier is held
 	verifier *oauth.Verifier
+	senders  *oauth.Authenticator
 	gate     *admission.Gate
 	metadata http.Handler
 	served   metadataPaths
@@ -153,7 +156,11 @@ func (o *OAuth) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	_, err = oauth.NewAuthenticator(verifier, o.presentation())
 	verifier.Close()
+	if err != nil {
+		return err
+	}
 	if _, err := admission.New(admission.Settings{Origins: o.Origins}); err != nil {
 		return err
 	}
@@ -213,9 +220,6 @@ func (o *OAuth) begin(trails []trail) error {
 		o.Resource = resource
 	}
 	o.address = oauth.MetadataURL(o.Resource)
-	o.metadata = oauth.MetadataHandler(oauth.Metadata{
-		Resource: o.Resource, AuthorizationServers: o.Issuers, ScopesSupported: o.policy.ScopesSupported(),
-	})
 	cfg := o.config()
 	key := cfg.Digest()
 	value, _, err := verifiers.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -226,6 +230,12 @@ func (o *OAuth) begin(trails []trail) error {
 		return err
 	}
 	o.poolKey, o.verifier = key, value.(pooledVerifier).Verifier
+	if o.senders, err = oauth.NewAuthenticator(o.verifier, o.presentation()); err != nil {
+		return err
+	}
+	o.metadata = o.metadataHandler(oauth.Metadata{
+		Resource: o.Resource, AuthorizationServers: o.Issuers, ScopesSupported: o.policy.ScopesSupported(),
+	}, trails)
 	o.gate, err = admission.New(admission.Settings{
 		Resource: o.Resource, Origins: o.Origins, MaxBody: o.MaxBody, ClockSkew: max(0, o.verifier.Config().ClockSkew),
 		Authenticate: o.authenticate, Authorize: o.authorize,
@@ -239,6 +249,7 @@ func (o *OAuth) begin(trails []trail) error {
 	}
 	o.served = metadataPaths{inserted: inserted, root: aloneOnHost(trails)}
 	o.selfCheck(trails)
+	o.checkSenders(trails)
 	return nil
 }
 
@@ -248,7 +259,7 @@ func (o *OAuth) selfCheck(trails []trail) {
 		o.logger.Warn("no route is seen that leads here; if the metadata is not reachable, clients cannot log in", "metadata", o.address)
 		return
 	}
-	if ok, blocked := reaches(trails, o, o.address); !ok {
+	if ok, blocked := reaches(trails, o, o.address); !ok && o.TokenHeader == "" {
 		o.logger.Warn("the protected resource metadata cannot be reached, so clients cannot log in: let requests for its path come to the same handler, outside of any handle, handle_path or matcher that leaves it out",
 			"metadata", o.address, "instead", blocked, "path", o.served.inserted)
 		return
@@ -304,6 +315,7 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return nil
 	}
 	call.RequestID = requestID(r)
+	r.Header.Del(o.senders.TokenHeader())
 	handed := handOver(r, call, refusal == nil)
 	if refusal != nil {
 		o.refuse(w, r, call, refusal)
@@ -327,19 +339,6 @@ func unready() *answer.Refusal {
 	return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "This endpoint is not configured: the gateway's log says why").With("Retry-After", "30")
 }
 
-// authenticate verifies the token of a request.
-func (o *OAuth) authenticate(r *http.Request) (*oauth.Principal, *answer.Refusal) {
-	token, err := oauth.TokenFromRequest(r)
-	if err != nil {
-		return nil, o.challenge(err)
-	}
-	p, err := o.verifier.Verify(r.Context(), token)
-	if err != nil {
-		return nil, o.challenge(err)
-	}
-	return p, nil
-}
-
 // authorize checks the scopes of a call.
 func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	decision := o.policy.Decide(policy.Request{Method: call.Method(), Tool: call.Tool()}, call.Principal.Scopes)
@@ -353,7 +352,7 @@ func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 		return refusal
 	}
 	return o.challenge(&oauth.Error{
-		Status: http.StatusForbidden, Code: oauth.CodeInsufficientScope, Scope: decision.Needed,
+		Status: http.StatusForbidden, Code: oauth.CodeInsufficientScope, Scheme: call.Principal.Scheme(), Scope: decision.Needed,
 		Description: "The token lacks a scope that this request needs",
 		Reason:      fmt.Sprintf("the token lacks the scope %s (rule: %s)", strings.Join(decision.Missing, " "), decision.Rule),
 	})
@@ -372,7 +371,7 @@ func (o *OAuth) challenge(err error) *answer.Refusal {
 	refusal := answer.New(fault.Status, protocol.CodeInvalidRequest, "%s", text)
 	refusal.Reason = fault.Error()
 	refusal.Header = http.Header{}
-	fault.WriteChallenge(refusal.Header, o.address, o.policy.ScopesSupported())
+	fault.WriteChallenge(refusal.Header, o.address, o.policy.ScopesSupported(), o.senders.Schemes())
 	return refusal
 }
 

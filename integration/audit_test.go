@@ -84,14 +84,16 @@ func TestAuditCanBeSwitchedOff(t *testing.T) {
 	}
 }
 
-// discreetLog is an access log without session ids and without the tokens that a
-// misguided client puts into the query. Caddy reads a request for its access log before
+// discreetLog is an access log without session ids, proofs and assertions, and without
+// the tokens that a misguided client puts into the query. Caddy reads a request for its access log before
 // any handler sees it, so only the log's own filter can leave them out.
 var discreetLog = []string{
 	"output stderr",
 	"format filter {",
 	"	wrap json",
 	"	request>headers>Mcp-Session-Id delete",
+	"	request>headers>Dpop delete",
+	"	request>headers>Cf-Access-Jwt-Assertion delete",
 	"	request>uri query {",
 	"		replace access_token REDACTED",
 	"	}",

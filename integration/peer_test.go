@@ -25,8 +25,9 @@ type peer struct {
 	t       testing.TB
 	gateway *gateway
 	token   string
-	version string // of the header; "" leaves it out
-	session string // of the header; "" leaves it out
+	version string              // of the header; "" leaves it out
+	session string              // of the header; "" leaves it out
+	prove   func(*http.Request) // what a token that is bound to a key takes; may be nil
 }
 
 // anyone is a peer that has begun nothing. Token "" sends none.
@@ -42,14 +43,19 @@ func (g *gateway) modern(t testing.TB, token string) *peer {
 // legacy is a peer of 2025-11-25 that has begun a session.
 func (g *gateway) legacy(t testing.TB, token string) *peer {
 	t.Helper()
-	p := g.anyone(t, token)
+	return g.anyone(t, token).initialized()
+}
+
+// initialized begins a session and returns the peer in it.
+func (p *peer) initialized() *peer {
+	p.t.Helper()
 	a := p.post(initializeMessage(legacyVersion))
 	if p.session = a.header.Get("Mcp-Session-Id"); a.status != http.StatusOK || p.session == "" {
-		t.Fatalf("initialize: %d %q %s", a.status, p.session, a.body)
+		p.t.Fatalf("initialize: %d %q %s", a.status, p.session, a.body)
 	}
 	p.version = legacyVersion
 	if a := p.post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`); a.status != http.StatusAccepted {
-		t.Fatalf("initialized: %d %s", a.status, a.body)
+		p.t.Fatalf("initialized: %d %s", a.status, a.body)
 	}
 	return p
 }
@@ -90,6 +96,9 @@ func (p *peer) request(ctx context.Context, method, body string) *http.Request {
 	}
 	if p.version >= modernVersion {
 		mirror(r.Header, body)
+	}
+	if p.prove != nil {
+		p.prove(r)
 	}
 	return r
 }

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,8 @@ type site struct {
 	routes  []string // lines in the site, before mcp
 	global  []string // lines in the global options
 	log     []string // lines in the block of the access log
+	format  []string // lines in the block of the log of all else; default JSON
+	tls     []string // lines in the block of tls
 
 	issuer    string // default the one of all tests
 	anonymous bool   // in place of oauth
@@ -65,17 +68,21 @@ func (s site) caddyfile(g *gateway) string {
 	if protocols == "" {
 		protocols = "h1 h2"
 	}
-	block("", "", append([]string{
+	format := s.format
+	if format == nil {
+		format = []string{"format json"}
+	}
+	block("", "", slices.Concat([]string{
 		admin, "persist_config off", "skip_install_trust", "auto_https disable_redirects",
 		"http_port " + strconv.Itoa(g.spare), "local_certs",
-		"log {", "	output stderr", "	format json", "	level DEBUG", "}",
-		"servers {", "	protocols " + protocols, "}",
-	}, s.global...))
+		"log {", "	output stderr", "	level DEBUG",
+	}, format, []string{"}", "servers {", "	protocols " + protocols, "}"}, s.global))
 	if s.plain {
 		fmt.Fprintf(&b, "http://:%d {\n\tbind 127.0.0.1\n", g.port)
 		s.oauth = append([]string{"resource " + g.url}, s.oauth...)
 	} else {
-		fmt.Fprintf(&b, "https://localhost:%d {\n\tbind 127.0.0.1\n\ttls internal\n", g.port)
+		fmt.Fprintf(&b, "https://localhost:%d {\n\tbind 127.0.0.1\n", g.port)
+		block("\t", "tls internal", s.tls)
 	}
 	block("\t", "log", s.log)
 	for _, line := range s.routes {

@@ -1,7 +1,9 @@
 package devauth
 
 import (
+	"crypto"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -52,6 +54,12 @@ type MintOptions struct {
 	Issuer string
 	// TTL counts from now. Default: the server's TokenTTL. Negative: expired.
 	TTL time.Duration
+	// Key, a public one, binds the token to the client's DPoP proofs (RFC 9449
+	// section 6.1): cnf has its thumbprint in jkt.
+	Key crypto.PublicKey
+	// Certificate binds the token to the client's TLS certificate (RFC 8705 section
+	// 3.1): cnf has its digest in x5t#S256.
+	Certificate *x509.Certificate
 	// Claims are set last, over all others; a nil value takes the claim out.
 	Claims map[string]any
 	// Header members are set over typ, alg and kid; a nil value takes typ or kid
@@ -142,8 +150,32 @@ func (s *Server) mintClaims(o MintOptions) (map[string]any, error) {
 	if o.Issuer != "" {
 		claims["iss"] = o.Issuer
 	}
+	bound, err := confirmation(o)
+	if err != nil {
+		return nil, err
+	}
+	if len(bound) > 0 {
+		claims["cnf"] = bound
+	}
 	override(claims, o.Claims)
 	return claims, nil
+}
+
+// confirmation is the cnf claim (RFC 7800 section 3.1), empty for a bearer token.
+func confirmation(o MintOptions) (map[string]string, error) {
+	members := map[string]string{}
+	if o.Key != nil {
+		sum, err := (&jose.JSONWebKey{Key: o.Key}).Thumbprint(crypto.SHA256)
+		if err != nil {
+			return nil, fmt.Errorf("devauth: key thumbprint: %w", err)
+		}
+		members["jkt"] = base64.RawURLEncoding.EncodeToString(sum)
+	}
+	if o.Certificate != nil {
+		sum := sha256.Sum256(o.Certificate.Raw)
+		members["x5t#S256"] = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	return members, nil
 }
 
 // override sets values and takes out those that are nil.

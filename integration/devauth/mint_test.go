@@ -71,6 +71,24 @@ func TestMintOptions(t *testing.T) {
 	}
 }
 
+// The thumbprint is that of the example key in RFC 9449 section 6.1.
+func TestMintBindsTokens(t *testing.T) {
+	srv := startServer(t, nil)
+	var key jose.JSONWebKey
+	unmarshal(t, `{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}`, &key)
+	_, claims := decodeToken(t, mint(t, srv, MintOptions{Key: key.Key, Certificate: &x509.Certificate{Raw: []byte("abc")}}))
+	bound, _ := claims["cnf"].(map[string]any)
+	if len(bound) != 2 || bound["jkt"] != "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" || bound["x5t#S256"] != "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0" {
+		t.Errorf("cnf %v", claims["cnf"])
+	}
+	if _, claims := decodeToken(t, mint(t, srv, MintOptions{})); claims["cnf"] != nil {
+		t.Errorf("a bearer token is bound: %v", claims["cnf"])
+	}
+	if _, err := srv.Mint(MintOptions{Key: "no key"}); err == nil {
+		t.Error("a key that is none is taken")
+	}
+}
+
 func TestMintedAttacksDoNotVerify(t *testing.T) {
 	srv := startServer(t, nil)
 	for name, signing := range map[string]Signing{

@@ -43,9 +43,9 @@ type Settings struct {
 	// ClockSkew is how long a token is still good after its end.
 	ClockSkew time.Duration
 
-	// Authenticate says who sends the request. Nil lets in everyone, with no
-	// principal.
-	Authenticate func(r *http.Request) (*oauth.Principal, *answer.Refusal)
+	// Authenticate says who sends the request, and may add to h, the header of the
+	// answer. Nil lets in everyone, with no principal.
+	Authenticate func(h http.Header, r *http.Request) (*oauth.Principal, *answer.Refusal)
 	// Authorize says whether the principal may make the call and sets call.Rule.
 	// Nil allows all.
 	Authorize func(call *Call) *answer.Refusal
@@ -157,7 +157,7 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) (*Call, *answer.Ref
 		return call, refusal
 	}
 	if g.settings.Authenticate != nil {
-		if call.Principal, refusal = g.settings.Authenticate(r); refusal != nil {
+		if call.Principal, refusal = g.settings.Authenticate(w.Header(), r); refusal != nil {
 			return call, refusal
 		}
 		if p := call.Principal; p != nil {

@@ -91,7 +91,7 @@ func TestTheBodyIsNotReadBeforeAllElseIsGood(t *testing.T) {
 		"length":       {func(r *http.Request) { r.ContentLength = DefaultMaxBody + 1 }, 413},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := gate(t, Settings{Authenticate: func(r *http.Request) (*oauth.Principal, *answer.Refusal) {
+			g := gate(t, Settings{Authenticate: func(_ http.Header, r *http.Request) (*oauth.Principal, *answer.Refusal) {
 				if r.Header.Get("X-Bad") != "" {
 					return nil, denied
 				}
@@ -104,6 +104,21 @@ func TestTheBodyIsNotReadBeforeAllElseIsGood(t *testing.T) {
 				t.Errorf("status %d, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+// Whoever authenticates may have something to tell with the answer, such as the nonce for the
+// client's next proof (RFC 9449 section 8.2), whether or not the request is let in.
+func TestAuthenticationMayAddToTheAnswer(t *testing.T) {
+	for _, refusal := range []*answer.Refusal{nil, answer.New(http.StatusUnauthorized, -32600, "no")} {
+		g := gate(t, Settings{Authenticate: func(h http.Header, _ *http.Request) (*oauth.Principal, *answer.Refusal) {
+			h.Set("DPoP-Nonce", "next")
+			return &oauth.Principal{}, refusal
+		}})
+		w := httptest.NewRecorder()
+		if _, got := g.Admit(w, post(ping)); got != refusal || w.Header().Get("DPoP-Nonce") != "next" {
+			t.Errorf("refusal %v, header of the answer %v", got, w.Header())
+		}
 	}
 }
 
@@ -128,7 +143,7 @@ func TestTheOrderOfTheChecks(t *testing.T) {
 		{415, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }},
 		{413, func(r *http.Request) { r.ContentLength = DefaultMaxBody + 1 }},
 	}
-	g := gate(t, Settings{Authenticate: func(r *http.Request) (*oauth.Principal, *answer.Refusal) {
+	g := gate(t, Settings{Authenticate: func(_ http.Header, r *http.Request) (*oauth.Principal, *answer.Refusal) {
 		if r.Header.Get("X-Bad") != "" {
 			return nil, answer.New(http.StatusUnauthorized, 0, "")
 		}
@@ -157,7 +172,7 @@ func TestTheOrderOfTheChecks(t *testing.T) {
 func TestWhatIsAdmittedIsTold(t *testing.T) {
 	p := &oauth.Principal{Subject: "s"}
 	g := gate(t, Settings{
-		Authenticate: func(*http.Request) (*oauth.Principal, *answer.Refusal) { return p, nil },
+		Authenticate: func(http.Header, *http.Request) (*oauth.Principal, *answer.Refusal) { return p, nil },
 		Authorize:    func(c *Call) *answer.Refusal { c.Rule = "tool " + c.Tool(); return nil },
 	})
 	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`

@@ -91,7 +91,7 @@ func openPer(t testing.TB, per Per, change func(*Settings), env ...string) *gate
 	return g
 }
 
-func authenticate(r *http.Request) (*oauth.Principal, *answer.Refusal) {
+func authenticate(_ http.Header, r *http.Request) (*oauth.Principal, *answer.Refusal) {
 	name := r.Header.Get("X-User")
 	if name == "" {
 		return nil, nil

@@ -1,13 +1,15 @@
 package oauth
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Error codes of RFC 6750 section 3.1, and the one that goes with a 503.
+// Error codes of RFC 6750 section 3.1, and the one that goes with 429 and 503.
 const (
 	CodeInvalidRequest         = "invalid_request"
 	CodeInvalidToken           = "invalid_token"
@@ -17,7 +19,7 @@ const (
 
 // Error is why a request is refused, in the words of RFC 6750.
 type Error struct {
-	// Status is the HTTP status: 400, 401, 403 or 503.
+	// Status is the HTTP status: 400, 401, 403, 429 or 503.
 	Status int
 	// Code is the error code; "" where the request had no token, for then nothing
 	// was wrong with it.
@@ -27,10 +29,12 @@ type Error struct {
 	Description string
 	// Scope are the scopes that the request needs, for insufficient_scope.
 	Scope []string
-	// RetryAfter goes with 503: when it is worth trying again.
+	// RetryAfter goes with 429 and 503: when it is worth trying again.
 	RetryAfter time.Duration
+	// Scheme is the one under which the token came; "" counts as [SchemeBearer].
+	Scheme string
 	// Reason is for the log only: it names the claim or rule that failed. It has no
-	// bytes of the token in it.
+	// bytes of the token in it, nor of a proof's signature.
 	Reason string
 
 	err error
@@ -54,12 +58,23 @@ func (e *Error) Error() string {
 // Unwrap returns the cause, if there is one.
 func (e *Error) Unwrap() error { return e.err }
 
-// WriteChallenge sets WWW-Authenticate to a Bearer challenge (RFC 6750 section 3,
-// RFC 9728 section 5.1), or Retry-After where the fault is not the client's. The
-// challenge asks for e.Scope, or else for scopes. Whatever the values are, the
-// header stays one line and its quoted strings stay closed.
-func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []string) {
-	if e.Status == http.StatusServiceUnavailable {
+// Scheme is a way to present a token that a challenge offers.
+type Scheme struct {
+	// Name is [SchemeBearer] or [SchemeDPoP].
+	Name string
+	// Algorithms are those that a DPoP proof may be signed by.
+	Algorithms []string
+}
+
+// WriteChallenge sets WWW-Authenticate (RFC 6750 section 3, RFC 9449 section 7.1,
+// RFC 9728 section 5.1), or Retry-After where another token would not help. There
+// is a field for each scheme that is accepted with a 401, and one for the scheme
+// that the client used otherwise; the error stands in the latter. Without schemes
+// there is nothing that the client could do, and so no challenge. What is asked for
+// is e.Scope, or else scopes. Whatever the values are, each field stays one line and
+// its quoted strings stay closed.
+func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []string, schemes []Scheme) {
+	if e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.FormatInt(max(int64(seconds), 1), 10))
 		return
@@ -67,25 +82,49 @@ func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []strin
 	if len(e.Scope) > 0 {
 		scopes = e.Scope
 	}
-	var b strings.Builder
-	b.WriteString("Bearer")
-	param := func(name, value string) {
-		if value == "" {
-			return
+	h.Del("WWW-Authenticate")
+	used := e.usedScheme(schemes)
+	for i, scheme := range schemes {
+		if i != used && e.Status != http.StatusUnauthorized {
+			continue
 		}
-		if b.Len() > len("Bearer") {
-			b.WriteByte(',')
+		c := challenge{scheme: scheme.Name}
+		if i == used && e.Code != "" {
+			c.add("error", quotable(e.Code))
+			c.add("error_description", quotable(e.Description))
 		}
-		b.WriteString(" " + name + `="` + value + `"`)
+		c.add("scope", joinScopes(scopes))
+		c.add("algs", quotable(strings.Join(scheme.Algorithms, " ")))
+		c.add("resource_metadata", quotableURL(metadataURL))
+		h.Add("WWW-Authenticate", c.String())
 	}
-	if e.Code != "" {
-		param("error", quotable(e.Code))
-		param("error_description", quotable(e.Description))
-	}
-	param("scope", joinScopes(scopes))
-	param("resource_metadata", quotableURL(metadataURL))
-	h.Set("WWW-Authenticate", b.String())
 }
+
+// usedScheme is the position of the scheme that an error is about: the one that the
+// client used, or else the first, since that is what it should have used.
+func (e *Error) usedScheme(schemes []Scheme) int {
+	name := cmp.Or(e.Scheme, SchemeBearer)
+	return max(0, slices.IndexFunc(schemes, func(s Scheme) bool { return s.Name == name }))
+}
+
+// challenge is one challenge in the making (RFC 9110 section 11.6.1).
+type challenge struct {
+	strings.Builder
+	scheme string
+}
+
+// add adds a parameter, whose value must need no escaping, unless it is empty.
+func (c *challenge) add(name, value string) {
+	switch {
+	case value == "":
+		return
+	case c.Len() > 0:
+		c.WriteByte(',')
+	}
+	c.WriteString(" " + name + `="` + value + `"`)
+}
+
+func (c *challenge) String() string { return c.scheme + c.Builder.String() }
 
 // quotable keeps the characters that RFC 6750 section 3 allows in error and
 // error_description, which need no escaping, and puts ? for any other.

@@ -40,6 +40,10 @@ func (c *claimsRules) principal(issuer string, claims map[string]any, now time.T
 	if refusal := checkKind(claims); refusal != nil {
 		return nil, refusal
 	}
+	bound, refusal := confirmation(claims)
+	if refusal != nil {
+		return nil, refusal
+	}
 	subject, refusal := name(claims, c.subject)
 	if refusal != nil {
 		return nil, refusal
@@ -56,13 +60,14 @@ func (c *claimsRules) principal(issuer string, claims map[string]any, now time.T
 		return nil, refusal
 	}
 	return &Principal{
-		Issuer:   issuer,
-		Subject:  subject,
-		User:     identity.UserKey(issuer, subject),
-		ClientID: clientID,
-		Scopes:   scopes,
-		Expires:  expires,
-		Claims:   claims,
+		Issuer:       issuer,
+		Subject:      subject,
+		User:         identity.UserKey(issuer, subject),
+		ClientID:     clientID,
+		Scopes:       scopes,
+		Expires:      expires,
+		Confirmation: bound,
+		Claims:       claims,
 	}, nil
 }
 
@@ -135,8 +140,7 @@ func (c *claimsRules) checkAudience(claims map[string]any) *Error {
 
 // checkKind refuses what is signed by the issuer and yet no access token: id
 // tokens (RFC 9068 section 5; the hashes are of OpenID Connect Core section
-// 3.3.2.11, the other marks those of Cognito and Keycloak), and tokens bound to a
-// key that the request did not prove to have (RFC 7800, RFC 9449 section 7.1).
+// 3.3.2.11, the other marks those of Cognito and Keycloak).
 func checkKind(claims map[string]any) *Error {
 	for _, claim := range []string{"at_hash", "c_hash", "s_hash"} {
 		if has(claims, claim) {
@@ -154,9 +158,6 @@ func checkKind(claims map[string]any) *Error {
 	// it into access tokens as well, but those say for whom or for what they are.
 	if has(claims, "nonce") && !has(claims, "client_id") && !has(claims, "scope") && !has(claims, "scp") && !has(claims, "jti") {
 		return refuse("nonce: this is an id token")
-	}
-	if has(claims, "cnf") {
-		return refuse("cnf: the token is bound to a key and came without proof of it")
 	}
 	return nil
 }

@@ -22,14 +22,16 @@ func Example() {
 	}
 	defer verifier.Close()
 
+	authenticator, err := oauth.NewAuthenticator(verifier, oauth.Presentation{ProofAlgorithms: []string{"ES256"}})
+	if err != nil {
+		panic(err)
+	}
+
 	protect := func(w http.ResponseWriter, r *http.Request) {
-		token, err := oauth.TokenFromRequest(r)
-		if err == nil {
-			_, err = verifier.Verify(r.Context(), token)
-		}
+		_, err := authenticator.Authenticate(r, w.Header())
 		var refusal *oauth.Error
 		if errors.As(err, &refusal) {
-			refusal.WriteChallenge(w.Header(), oauth.MetadataURL(resource), []string{"snapshot:read"})
+			refusal.WriteChallenge(w.Header(), oauth.MetadataURL(resource), []string{"snapshot:read"}, authenticator.Schemes())
 			w.WriteHeader(refusal.Status)
 		}
 	}
@@ -37,8 +39,11 @@ func Example() {
 	w := httptest.NewRecorder()
 	protect(w, httptest.NewRequest("POST", resource, nil))
 	fmt.Println(w.Code)
-	fmt.Println(w.Header().Get("WWW-Authenticate"))
+	for _, challenge := range w.Header().Values("WWW-Authenticate") {
+		fmt.Println(challenge)
+	}
 	// Output:
 	// 401
 	// Bearer scope="snapshot:read", resource_metadata="https://snapshots.example.com/.well-known/oauth-protected-resource/mcp"
+	// DPoP scope="snapshot:read", algs="ES256", resource_metadata="https://snapshots.example.com/.well-known/oauth-protected-resource/mcp"
 }

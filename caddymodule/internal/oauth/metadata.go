@@ -22,6 +22,14 @@ type Metadata struct {
 	// BearerMethodsSupported says how a token is sent; nil stands for the header,
 	// the only way MCP has.
 	BearerMethodsSupported []string `json:"bearer_methods_supported,omitempty"`
+	// DPoPSigningAlgValuesSupported are the algorithms that DPoP proofs may be signed
+	// by; nil where proofs are not accepted.
+	DPoPSigningAlgValuesSupported []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	// DPoPBoundAccessTokensRequired says that no token is accepted without a proof.
+	DPoPBoundAccessTokensRequired bool `json:"dpop_bound_access_tokens_required,omitempty"`
+	// TLSClientCertificateBoundAccessTokens says that tokens bound to the client's TLS
+	// certificate can be used (RFC 8705 section 3.3).
+	TLSClientCertificateBoundAccessTokens bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	// ResourceName is shown to people.
 	ResourceName string `json:"resource_name,omitempty"`
 	// ResourceDocumentation is the URL of a page for developers.

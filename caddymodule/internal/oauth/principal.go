@@ -23,6 +23,9 @@ type Principal struct {
 	Scopes []string
 	// Expires is the token's exp. A token is accepted up to the clock skew longer.
 	Expires time.Time
+	// Confirmation says which keys the sender of the token must have. Whoever has it
+	// from a [Verifier] must check that; an [Authenticator] has done so.
+	Confirmation Confirmation
 	// Claims are all claims of the token. Numbers are int64 or uint64 where they
 	// are whole and fit, else float64.
 	Claims map[string]any

@@ -12,6 +12,8 @@ type Verifier struct {
 	rules   claimsRules
 	sources map[string]*keySource // by issuer
 	cache   *tokenCache           // nil for none
+	proofs  *replayCache
+	nonces  *nonceIssuer
 	fetch   *fetcher
 	cancel  context.CancelFunc
 }
@@ -35,6 +37,8 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		},
 		sources: make(map[string]*keySource),
 		cache:   newTokenCache(cfg.CacheSize),
+		proofs:  newReplayCache(maxProofs),
+		nonces:  newNonceIssuer(),
 		fetch:   newFetcher(cfg.Transport),
 		cancel:  cancel,
 	}
@@ -47,8 +51,9 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify checks a bearer token and returns whom it speaks for. The principal is
-// shared by all requests with the same token and must not be changed.
+// Verify checks a token and returns whom it speaks for. The principal is shared by
+// all requests with the same token and must not be changed. That the sender has the
+// keys in [Principal.Confirmation] is for the caller to check: see [Authenticator].
 //
 // The error is always an [*Error]: 401 invalid_token where the token is no good,
 // 503 where that cannot be told because the issuer's keys are out of reach. The

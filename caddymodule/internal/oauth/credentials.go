@@ -1,0 +1,134 @@
+package oauth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// The schemes under which a token comes in the Authorization header.
+const (
+	SchemeBearer = "Bearer" // RFC 6750 section 2.1
+	SchemeDPoP   = "DPoP"   // RFC 9449 section 7.1
+)
+
+// credentials are what a request brought to say who sends it.
+type credentials struct {
+	scheme string // SchemeBearer, SchemeDPoP, or "" for the assertion of a platform
+	token  string
+	proof  string // what stands in the DPoP header, for that scheme only
+}
+
+// requestCredentials takes the token from a request: from Authorization, or from
+// the header that a platform in front writes, if assertion names one. There is one
+// place for it, so that nobody before or behind could take another token for the
+// one that counts. A token in the query has been seen by logs and histories, so it
+// is refused even beside a good header (OAuth 2.1 section 5.2, and the MCP
+// specification).
+//
+// The error is 401 without a code where there is no token, 400 invalid_request
+// where there are two, one that is malformed, or one in the query.
+func requestCredentials(r *http.Request, assertion string) (credentials, *Error) {
+	if queryHasToken(r.URL) {
+		return credentials{}, malformed("The access token must be sent in the Authorization header, not in the query", "token in the query")
+	}
+	if assertion != "" {
+		return platformAssertion(r, assertion)
+	}
+	values := r.Header.Values("Authorization")
+	switch {
+	case len(values) == 0:
+		return credentials{}, noToken("no Authorization header")
+	case len(values) > 1:
+		return credentials{}, malformed("More than one Authorization header", "more than one Authorization header")
+	}
+	scheme, token, _ := strings.Cut(strings.Trim(values[0], " \t"), " ")
+	token = strings.TrimLeft(token, " ")
+	switch {
+	case strings.EqualFold(scheme, SchemeBearer):
+		scheme = SchemeBearer
+	case strings.EqualFold(scheme, SchemeDPoP):
+		scheme = SchemeDPoP
+	default:
+		return credentials{}, noToken("Authorization scheme is neither Bearer nor DPoP")
+	}
+	if !isToken68(token) {
+		refusal := malformed("The Authorization header is malformed", "malformed token in the Authorization header")
+		refusal.Scheme = scheme
+		return credentials{}, refusal
+	}
+	c := credentials{scheme: scheme, token: token}
+	if scheme == SchemeBearer {
+		return c, nil // whatever a DPoP header beside it says: a bound token is refused later
+	}
+	// RFC 9449 section 4.3, the first check.
+	proofs := r.Header.Values("DPoP")
+	switch {
+	case len(proofs) == 0:
+		return credentials{}, badProof("the DPoP header is missing")
+	case len(proofs) > 1:
+		return credentials{}, badProof("more than one DPoP header")
+	}
+	c.proof = proofs[0]
+	return c, nil
+}
+
+// platformAssertion takes the token from the header that a platform writes after it
+// has logged the user in. What stands in Authorization was for the platform, which
+// may leave it there.
+func platformAssertion(r *http.Request, name string) (credentials, *Error) {
+	values := r.Header.Values(name)
+	switch {
+	case len(values) == 0:
+		return credentials{}, noToken("no " + name + " header: the request has not come through the platform that writes it")
+	case len(values) > 1:
+		return credentials{}, malformed("More than one "+name+" header", "more than one "+name+" header")
+	}
+	token := strings.Trim(values[0], " \t")
+	if !isToken68(token) {
+		return credentials{}, malformed("The header "+name+" is malformed", "malformed token in "+name)
+	}
+	return credentials{token: token}, nil
+}
+
+// queryHasToken looks for access_token among the query's names. It does not use
+// url.ParseQuery, which passes over pairs it dislikes.
+func queryHasToken(u *url.URL) bool {
+	if u == nil || u.RawQuery == "" {
+		return false
+	}
+	for pair := range strings.FieldsFuncSeq(u.RawQuery, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil {
+			name = decoded
+		}
+		if strings.EqualFold(name, "access_token") {
+			return true
+		}
+	}
+	return false
+}
+
+// isToken68 says whether s is a b64token (RFC 6750 section 2.1).
+func isToken68(s string) bool {
+	s = strings.TrimRight(s, "=")
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		alphanumeric := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !alphanumeric && strings.IndexByte("-._~+/", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func noToken(reason string) *Error {
+	return &Error{Status: http.StatusUnauthorized, Reason: reason}
+}
+
+func malformed(description, reason string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: CodeInvalidRequest, Description: description, Reason: reason}
+}
