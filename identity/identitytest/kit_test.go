@@ -49,43 +49,46 @@ func outcomes(results []Result) []string {
 	return slices.Compact(names)
 }
 
+// faults are those of [faultyServer], and what must be reported of each.
+var faults = []struct {
+	fault    string
+	findings []string
+	warnings []string
+	detail   string // of each of them, in part
+}{
+	{fault: ""},
+	{fault: "trusts-arguments", findings: []string{"forged-arguments"}, detail: "the argument user is believed: with it a user reads"},
+	{fault: "trusts-a-declared-argument", findings: []string{"forged-arguments"}, detail: "the argument notebook is believed: with it a user reads"},
+	{fault: "writes-for-arguments", findings: []string{"forged-arguments"}, detail: "the argument user is believed: with it a user writes into another's data"},
+	{fault: "trusts-arguments-without-identity", findings: []string{"forged-arguments"}, detail: "the argument user is believed: a read with nothing but it was answered"},
+	{fault: "trusts-other-meta", findings: []string{"forged-elsewhere"}, detail: "_meta[\"user\"] is believed"},
+	{fault: "trusts-params", findings: []string{"forged-elsewhere"}, detail: "the member \"identity\" of params"},
+	{fault: "trusts-the-envelope", findings: []string{"forged-elsewhere"}, detail: "the member \"identity\" of the message itself"},
+	{fault: "folds-keys", findings: []string{"look-alike-keys"}, detail: "Identity\"], behind the stamp"},
+	{fault: "folds-meta", findings: []string{"look-alike-keys"}, detail: "params[\"_META\"], behind _meta"},
+	{fault: "ignores-identity", findings: []string{missingIdentity, otherUser}},
+	{fault: "caches-first-identity", findings: []string{missingIdentityLater, otherUser}},
+	{fault: "keeps-last-identity", findings: []string{missingIdentityLater}},
+	{fault: "serves-nobody", findings: []string{missingIdentity}},
+	{fault: "mixes-calls", findings: []string{"concurrent-users"}, detail: "mixes up calls"},
+	{fault: "forgets-issuer", findings: []string{"other-issuer"}},
+	{fault: "keys-by-client", findings: []string{"same-user-again"}},
+	{fault: "trusts-environment", findings: []string{"environment"}},
+	{fault: "trusts-environment-alone", findings: []string{"environment"}},
+	{fault: "believes-user-key", findings: []string{"invalid-user-key"}, detail: "an identity with the key of another user was answered"},
+	{fault: "coerces", findings: []string{"wrong-types"}, detail: "the JSON in a text was answered"},
+	{fault: "crashes-at-huge-claims", findings: []string{"huge-claims"}, detail: "exit status 3, after \"out of memory\" on standard error"},
+	{fault: "crashes-at-bare-notifications", findings: []string{"bare-notification"}, detail: "notifications/cancelled without an identity: the server has ended: exit status 3"},
+	{fault: "serves-expired", warnings: []string{"expired-identity"}},
+	{fault: "never-ends", warnings: []string{"clean-end"}, detail: "SIGKILL was needed"},
+	{fault: "ends-badly", warnings: []string{"clean-end"}, detail: "exit status 4, after \"could not save\""},
+	{fault: "chatters", warnings: []string{"clean-end"}, detail: "\"ready to serve\""},
+	{fault: "loses-writes", findings: []string{ownData}},
+	{fault: "wants-identity-at-once", findings: []string{handshake}},
+}
+
 func TestEachFaultIsFoundAndNoOther(t *testing.T) {
-	for i, c := range []struct {
-		fault    string
-		findings []string
-		warnings []string
-		detail   string // of each of them, in part
-	}{
-		{fault: ""},
-		{fault: "trusts-arguments", findings: []string{"forged-arguments"}, detail: "the argument user is believed: with it a user reads"},
-		{fault: "trusts-a-declared-argument", findings: []string{"forged-arguments"}, detail: "the argument notebook is believed: with it a user reads"},
-		{fault: "writes-for-arguments", findings: []string{"forged-arguments"}, detail: "the argument user is believed: with it a user writes into another's data"},
-		{fault: "trusts-arguments-without-identity", findings: []string{"forged-arguments"}, detail: "the argument user is believed: a read with nothing but it was answered"},
-		{fault: "trusts-other-meta", findings: []string{"forged-elsewhere"}, detail: "_meta[\"user\"] is believed"},
-		{fault: "trusts-params", findings: []string{"forged-elsewhere"}, detail: "the member \"identity\" of params"},
-		{fault: "trusts-the-envelope", findings: []string{"forged-elsewhere"}, detail: "the member \"identity\" of the message itself"},
-		{fault: "folds-keys", findings: []string{"look-alike-keys"}, detail: "Identity\"], behind the stamp"},
-		{fault: "folds-meta", findings: []string{"look-alike-keys"}, detail: "params[\"_META\"], behind _meta"},
-		{fault: "ignores-identity", findings: []string{missingIdentity, otherUser}},
-		{fault: "caches-first-identity", findings: []string{missingIdentityLater, otherUser}},
-		{fault: "keeps-last-identity", findings: []string{missingIdentityLater}},
-		{fault: "serves-nobody", findings: []string{missingIdentity}},
-		{fault: "mixes-calls", findings: []string{"concurrent-users"}, detail: "mixes up calls"},
-		{fault: "forgets-issuer", findings: []string{"other-issuer"}},
-		{fault: "keys-by-client", findings: []string{"same-user-again"}},
-		{fault: "trusts-environment", findings: []string{"environment"}},
-		{fault: "trusts-environment-alone", findings: []string{"environment"}},
-		{fault: "believes-user-key", findings: []string{"invalid-user-key"}, detail: "an identity with the key of another user was answered"},
-		{fault: "coerces", findings: []string{"wrong-types"}, detail: "the JSON in a text was answered"},
-		{fault: "crashes-at-huge-claims", findings: []string{"huge-claims"}, detail: "exit status 3, after \"out of memory\" on standard error"},
-		{fault: "crashes-at-bare-notifications", findings: []string{"bare-notification"}, detail: "notifications/cancelled without an identity: the server has ended: exit status 3"},
-		{fault: "serves-expired", warnings: []string{"expired-identity"}},
-		{fault: "never-ends", warnings: []string{"clean-end"}, detail: "SIGKILL was needed"},
-		{fault: "ends-badly", warnings: []string{"clean-end"}, detail: "exit status 4, after \"could not save\""},
-		{fault: "chatters", warnings: []string{"clean-end"}, detail: "\"ready to serve\""},
-		{fault: "loses-writes", findings: []string{ownData}},
-		{fault: "wants-identity-at-once", findings: []string{handshake}},
-	} {
+	for i, c := range faults {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
 			config := faulty(t, c.fault)
@@ -247,11 +250,17 @@ func lacking(t *testing.T, what, remedy string) {
 	t.Skipf("skipped: %s; to run it: %s", what, remedy)
 }
 
-func TestTheNodeExampleTrustsTheStampOnly(t *testing.T) {
+func needsNode(t *testing.T) string {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		lacking(t, "this test runs a server written for Node.js, and there is none", "install Node.js 20 or newer")
 	}
+	return node
+}
+
+func TestTheNodeExampleTrustsTheStampOnly(t *testing.T) {
+	node := needsNode(t)
 	Run(t, Config{
 		Command: node, Args: []string{"notes.mjs"}, Dir: "testdata",
 		Write: addNote, Read: listNotes, Scopes: []string{"notes"},

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
+	"strings"
+	"unicode"
 )
 
 // member is one member of an object as it is written: the key with its quotes, so
@@ -137,6 +138,10 @@ func shortened(s string) string {
 	if len(s) > most {
 		s = s[:most] + "…"
 	}
-	quoted := strconv.Quote(s)
-	return quoted[1 : len(quoted)-1]
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(s, ""))
 }
