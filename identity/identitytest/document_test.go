@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 const document = "../../docs/server-authors.md"
@@ -90,6 +91,7 @@ func TestDocumentedReportsAreTrue(t *testing.T) {
 		}
 		report, err := Check(context.Background(), Config{
 			Command: node, Args: []string{file}, Eras: []Era{Modern}, Write: addNote, Read: listNotes, Calls: 200,
+			Timeout: time.Minute, StopTimeout: time.Minute,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -43,8 +43,11 @@ type call struct {
 }
 
 func serveFaulty(fault string) int {
-	if fault == "reads-nothing" {
+	switch fault {
+	case "reads-nothing":
 		time.Sleep(time.Hour)
+	case "never-ends":
+		signal.Ignore(syscall.SIGTERM)
 	}
 	s := &faultyServer{fault: fault, notes: make(map[string][]string)}
 	beginFault(fault)
@@ -61,7 +64,6 @@ func serveFaulty(fault string) int {
 	}
 	switch fault {
 	case "never-ends":
-		signal.Ignore(syscall.SIGTERM)
 		time.Sleep(time.Hour)
 	case "ends-badly":
 		fmt.Fprintln(os.Stderr, "could not save")

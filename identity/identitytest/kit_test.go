@@ -35,7 +35,7 @@ func faulty(t *testing.T, fault string) Config {
 	}
 	return Config{
 		Command: self, Env: []string{faultVariable + "=" + fault}, Write: addNote, Read: listNotes,
-		Scopes: []string{"notes"}, Calls: 300, Timeout: 20 * time.Second,
+		Scopes: []string{"notes"}, Calls: 300, Timeout: time.Minute, StopTimeout: time.Minute,
 	}
 }
 
@@ -49,13 +49,15 @@ func outcomes(results []Result) []string {
 	return slices.Compact(names)
 }
 
-// faults are those of [faultyServer], and what must be reported of each.
-var faults = []struct {
+type expectation struct {
 	fault    string
 	findings []string
 	warnings []string
 	detail   string // of each of them, in part
-}{
+}
+
+// faults are those of [faultyServer], and what must be reported of each.
+var faults = []expectation{
 	{fault: ""},
 	{fault: "trusts-arguments", findings: []string{"forged-arguments"}, detail: "the argument user is believed: with it a user reads"},
 	{fault: "trusts-a-declared-argument", findings: []string{"forged-arguments"}, detail: "the argument notebook is believed: with it a user reads"},
@@ -122,6 +124,17 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What cannot fail shows nothing.
+func TestEveryCheckHasAFaultThatItFinds(t *testing.T) {
+	for _, check := range Checks() {
+		if !slices.ContainsFunc(faults, func(f expectation) bool {
+			return slices.Contains(slices.Concat(f.findings, f.warnings), check.Name)
+		}) {
+			t.Errorf("no faulty server fails %s", check.Name)
+		}
 	}
 }
 

@@ -71,7 +71,7 @@ func startServer(c Config, env []string, onLine func([]byte)) (*server, error) {
 	}
 	s := &server{
 		patient: c.StopTimeout,
-		queue:   make(chan []byte, 64),
+		queue:   make(chan []byte, c.InFlight+64),
 		asked:   make(chan struct{}), outputsEnded: make(chan struct{}),
 		hurry: make(chan struct{}), done: make(chan struct{}),
 		tail: &tail{to: c.Stderr},
