@@ -12,8 +12,8 @@ func absenceChecks() []check {
 	needed := []string{missingIdentity, missingIdentityLater, otherUser}
 	return []check{
 		{missingIdentity, "a call without an identity is refused", []string{ownData}, refusesNobody},
-		{missingIdentityLater, "so is one in a process that has served a user", []string{missingIdentity}, forgetsWhoCalled},
-		{"environment", "SNAPGATE_ variables alone name nobody", needed, ignoresEnvironment},
+		{missingIdentityLater, "a call without an identity is refused after a user was served, too", []string{missingIdentity}, forgetsWhoCalled},
+		{"environment", "the SNAPGATE_ variables neither stand for an identity nor beat one", needed, ignoresEnvironment},
 		{"bare-notification", "a notification without an identity breaks nothing", []string{ownData}, survivesBareNotifications},
 	}
 }

@@ -17,8 +17,8 @@ func forgeryChecks() []check {
 	needed := []string{missingIdentity, missingIdentityLater, otherUser}
 	return []check{
 		{"forged-arguments", "a user named in a call's arguments is not believed", needed, ignoresArguments},
-		{"forged-elsewhere", "nor one named in another key of _meta, or beside it", needed, ignoresOtherMembers},
-		{"look-alike-keys", "nor one under a key that differs from the gateway's only in case or look", needed, ignoresLookAlikes},
+		{"forged-elsewhere", "a user named in another key of _meta, or beside it, is not believed", needed, ignoresOtherMembers},
+		{"look-alike-keys", "an identity under a key that only looks like the gateway's is not believed", needed, ignoresLookAlikes},
 	}
 }
 

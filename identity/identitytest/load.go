@@ -11,7 +11,7 @@ import (
 func loadChecks() []check {
 	return []check{
 		{"concurrent-users", "calls of two users at once are not mixed", []string{otherUser}, keepsCallsApart},
-		{"clean-end", "the process ends at the end of its input (should)", []string{handshake}, endsCleanly},
+		{"clean-end", "the process ends at the end of its input; else a warning", []string{handshake}, endsCleanly},
 	}
 }
 
