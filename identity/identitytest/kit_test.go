@@ -26,6 +26,10 @@ var (
 	listNotes = Call{Params: `{"name":"list_notes","arguments":{}}`}
 )
 
+// withoutSleep keeps a binary with the race detector from sleeping for a second before
+// it exits.
+const withoutSleep = "GORACE=atexit_sleep_ms=0"
+
 // faulty is this test's own binary as a server with a fault.
 func faulty(t *testing.T, fault string) Config {
 	t.Helper()
@@ -34,7 +38,7 @@ func faulty(t *testing.T, fault string) Config {
 		t.Fatal(err)
 	}
 	return Config{
-		Command: self, Env: []string{faultVariable + "=" + fault}, Write: addNote, Read: listNotes,
+		Command: self, Env: []string{faultVariable + "=" + fault, withoutSleep}, Write: addNote, Read: listNotes,
 		Scopes: []string{"notes"}, Calls: 300, Timeout: time.Minute, StopTimeout: time.Minute,
 	}
 }
