@@ -12,13 +12,21 @@
 //		return nil, err // no verified user: refuse
 //	}
 //
+// A server that reads messages itself has [FromParams]. Two packages beside this
+// one are for those who write servers: mcpidentity, a middleware for
+// github.com/modelcontextprotocol/go-sdk, and identitytest, which runs a server in
+// any language and reports whether it believes anything but the stamp.
+//
+// What is believed is one key, spelled exactly like [MetaKey]: one that differs in
+// case, or only looks like it, is any client's to write. Members of an identity
+// that this version does not know are ignored, so that a later gateway may add some.
+//
 // The package depends on the standard library alone.
 package identity
 
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -58,7 +66,8 @@ var ErrMissing = errors.New("no verified identity in _meta[\"" + MetaKey + "\"]"
 // keep the contract.
 var ErrInvalid = errors.New("invalid identity in _meta[\"" + MetaKey + "\"]")
 
-// Identity is the verified user of one request.
+// Identity is the verified user of one request. Whoever gets one from a context
+// shares it with others, and must not change it.
 type Identity struct {
 	// Issuer is the authorization server that vouches for the user, exactly as in
 	// the token's iss claim (RFC 9068 section 2.2).
@@ -71,7 +80,8 @@ type Identity struct {
 	ClientID string `json:"client_id"`
 	// Scopes are those the token grants, in the token's order.
 	Scopes []string `json:"scopes"`
-	// Expires is the end of the token's validity in seconds since the Unix epoch.
+	// Expires is the end of the token's validity in seconds since the Unix epoch; 0 if
+	// not known.
 	Expires int64 `json:"expires"`
 	// Claims are those further claims of the token that the operator listed.
 	Claims map[string]any `json:"claims"`
@@ -85,36 +95,10 @@ func UserKey(issuer, subject string) string {
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
 
-// FromMeta returns the identity in a request's _meta, as go-sdk's GetMeta or any
-// decoder into map[string]any yields it. The error is [ErrMissing] if there is
-// none, or wraps [ErrInvalid].
-func FromMeta(meta map[string]any) (*Identity, error) {
-	value, ok := meta[MetaKey]
-	if !ok || value == nil {
-		return nil, ErrMissing
-	}
-	raw, err := json.Marshal(value)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
-	}
-	return Parse(raw)
-}
-
-// Parse reads an identity from its JSON form and validates it. The error wraps
-// [ErrInvalid].
-func Parse(raw []byte) (*Identity, error) {
-	var id Identity
-	if err := json.Unmarshal(raw, &id); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
-	}
-	if err := id.Validate(); err != nil {
-		return nil, err
-	}
-	return &id, nil
-}
-
 // Validate says whether the identity keeps the contract: issuer and subject are
-// there and User is derived from them. The error wraps [ErrInvalid].
+// there, User is derived from them, and each scope is one (RFC 6749 section 3.3).
+// It does not look at the clock, see [Identity.Expired]. The error wraps
+// [ErrInvalid].
 func (id *Identity) Validate() error {
 	switch {
 	case id.Issuer == "":
@@ -124,7 +108,22 @@ func (id *Identity) Validate() error {
 	case id.User != UserKey(id.Issuer, id.Subject):
 		return fmt.Errorf("%w: user %q is not the key of its issuer and subject", ErrInvalid, id.User)
 	}
+	for _, scope := range id.Scopes {
+		if !isScope(scope) {
+			return fmt.Errorf("%w: %q is no scope", ErrInvalid, scope)
+		}
+	}
 	return nil
+}
+
+// isScope says whether s is a scope-token (RFC 6749 section 3.3).
+func isScope(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // HasScope says whether the token grants the scope. Scopes are case-sensitive
@@ -133,8 +132,22 @@ func (id *Identity) HasScope(scope string) bool {
 	return slices.Contains(id.Scopes, scope)
 }
 
+// MissingScopes are those of the required scopes that the token does not grant, nil
+// if it grants them all.
+func (id *Identity) MissingScopes(required ...string) []string {
+	var missing []string
+	for _, scope := range required {
+		if !id.HasScope(scope) {
+			missing = append(missing, scope)
+		}
+	}
+	return missing
+}
+
 // Expired says whether the token behind the identity had ended at t. A call that
-// the gateway let through may finish after that.
+// the gateway let through may finish after that, and its clock may differ from this
+// one: whoever refuses on it should allow a minute or two, t being that much earlier
+// than now.
 func (id *Identity) Expired(t time.Time) bool {
 	return id.Expires != 0 && t.Unix() >= id.Expires
 }

@@ -37,7 +37,7 @@ func TestEngineKnowsNothingOfCaddy(t *testing.T) {
 // The development authorization server lets anyone in as anyone.
 func TestNothingForTestsIsShipped(t *testing.T) {
 	t.Parallel()
-	for _, pattern := range []string{"./caddymodule/cmd/caddy", "./caddymodule", "./snapshotd", "./identity"} {
+	for _, pattern := range []string{"./caddymodule/cmd/caddy", "./caddymodule", "./snapshotd", "./identity", "./identity/mcpidentity"} {
 		for _, name := range dependencies(t, pattern) {
 			if strings.Contains(name, "snapgate/integration") || name == "testing" {
 				t.Errorf("%s is built from %s", pattern, name)
