@@ -34,6 +34,7 @@ import (
 //			algorithms <alg>...
 //			subject <claim>
 //			scope_claims <claim>...
+//			require <claim> <value>...
 //			clock_skew <duration>
 //		}
 //		scopes {
@@ -315,13 +316,14 @@ func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
 	if err := words(d, "oauth", &o.Issuers); err != nil {
 		return fmt.Errorf("%w: the issuer of the tokens, such as \"oauth https://auth.example.com\"", err)
 	}
-	return parseBlock(d, "oauth", nil, []subdirective{
+	return parseBlock(d, "oauth", []string{"require"}, []subdirective{
 		{"resource", func(d *caddyfile.Dispenser) error { return word(d, "resource", &o.Resource) }},
 		{"audience", func(d *caddyfile.Dispenser) error { return words(d, "audience", &o.Audience) }},
 		{"jwks", func(d *caddyfile.Dispenser) error { return word(d, "jwks", &o.JWKS) }},
 		{"algorithms", func(d *caddyfile.Dispenser) error { return words(d, "algorithms", &o.Algorithms) }},
 		{"subject", func(d *caddyfile.Dispenser) error { return word(d, "subject", &o.Subject) }},
 		{"scope_claims", func(d *caddyfile.Dispenser) error { return words(d, "scope_claims", &o.ScopeClaims) }},
+		{"require", m.parseRequire},
 		{"clock_skew", func(d *caddyfile.Dispenser) error { return clockSkew(d, &o.ClockSkew) }},
 	})
 }

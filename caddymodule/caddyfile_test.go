@@ -86,7 +86,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ input, want string }{
 		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, identity, limits, oauth, origins, scopes, stdio"},
 		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: call_timeout, dir, env, idle_timeout, max_processes, pass_env, per, prewarm, queue_timeout, start_timeout, stop_timeout"},
-		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbound dpop\n}"), "there are: algorithms, audience, clock_skew, jwks, resource, scope_claims, subject"},
+		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbound dpop\n}"), "there are: algorithms, audience, clock_skew, jwks, require, resource, scope_claims, subject"},
 		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\tprompt x y\n}"), "there are: base, deny, method, tool"},
 		"unknown in limits":                          {site(stdio + oauth + "limits {\n\trequests 10/1m\n}"), "there are: body, concurrent, sessions"},
 		"unknown in audit":                           {site(stdio + oauth + "audit {\n\tfile x\n}"), "unknown subdirective \"file\""},
@@ -109,6 +109,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"anonymous with a word":                      {site(stdio + "anonymous private"), "stands alone, or with public"},
 		"a rule without scope":                       {site(stdio + oauth + "scopes {\n\ttool x\n}"), "the scopes it needs"},
 		"deny without kind":                          {site(stdio + oauth + "scopes {\n\tdeny x\n}"), "deny takes tool or method"},
+		"a required claim without value":             {site(stdio + "oauth https://a.example {\n\trequire groups\n}"), "require takes a claim and the values"},
 		"oauth without issuer":                       {site(stdio + "oauth"), "the issuer of the tokens"},
 		"stdio without command":                      {site("stdio\n" + oauth), "stdio takes the command"},
 	} {

@@ -20,7 +20,7 @@ type Error struct {
 	// Status is the HTTP status: 400, 401, 403 or 503.
 	Status int
 	// Code is the error code; "" where the request had no token, for then nothing
-	// was wrong with it.
+	// was wrong with it, and where a good token's user is not admitted.
 	Code string
 	// Description is for the client's developer. It says no more than the code does
 	// and when the token ended or that it is for another resource.
@@ -55,14 +55,17 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.err }
 
 // WriteChallenge sets WWW-Authenticate to a Bearer challenge (RFC 6750 section 3,
-// RFC 9728 section 5.1), or Retry-After where the fault is not the client's. The
-// challenge asks for e.Scope, or else for scopes. Whatever the values are, the
+// RFC 9728 section 5.1), or Retry-After where the fault is not the client's. A 403
+// without a code has neither. The challenge asks for e.Scope, or else for scopes. Whatever the values are, the
 // header stays one line and its quoted strings stay closed.
 func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []string) {
 	if e.Status == http.StatusServiceUnavailable {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.FormatInt(max(int64(seconds), 1), 10))
 		return
+	}
+	if e.Status == http.StatusForbidden && e.Code == "" {
+		return // another token would be refused as well, so none is asked for
 	}
 	if len(e.Scope) > 0 {
 		scopes = e.Scope

@@ -44,9 +44,13 @@ type Config struct {
 	Algorithms []string
 	// Subject is the claim that names the user. Default: sub.
 	Subject string
-	// ScopeClaims are the claims that grant scopes, each a space-separated string
-	// or a list of strings; what any of them grants is granted. Default: scope, scp.
+	// ScopeClaims are the claims that grant scopes, by name or dotted path (see
+	// [FindClaim]), each a space-separated string or a list of strings; what any of
+	// them grants is granted. Default: scope, scp.
 	ScopeClaims []string
+	// Require are claims that every token must have, all of them. A good token without
+	// one is answered 403.
+	Require []Requirement
 	// ClockSkew is how far the issuer's clock may be from ours, 0 to 5 minutes.
 	// Zero means 30 seconds; a negative value means none.
 	ClockSkew time.Duration
@@ -77,9 +81,9 @@ func (c Config) Digest() string {
 		return slices.Compact(values)
 	}
 	parts, err := json.Marshal([]any{
-		"oauth verifier 1",
+		"oauth verifier 2",
 		sorted(c.Issuers), comparableResource(c.Resource), sorted(c.Audience), c.JWKS, sorted(c.Algorithms),
-		c.Subject, c.ScopeClaims, c.ClockSkew, c.CacheSize, c.CacheTTL,
+		c.Subject, c.ScopeClaims, c.Require, c.ClockSkew, c.CacheSize, c.CacheTTL,
 	})
 	if err != nil {
 		panic(err) // strings and integers always marshal
@@ -166,6 +170,11 @@ func (c Config) validate() (Config, error) {
 	}
 	if slices.Contains(c.ScopeClaims, "") {
 		return c, errors.New("scope_claims: a claim needs a name")
+	}
+	for _, r := range c.Require {
+		if err := r.check(); err != nil {
+			return c, err
+		}
 	}
 	if c.ClockSkew > MaxClockSkew {
 		return c, fmt.Errorf("clock_skew %s: must be at most %s", c.ClockSkew, MaxClockSkew)

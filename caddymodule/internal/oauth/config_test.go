@@ -33,6 +33,8 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"alg in small letters":       {func(c *Config) { c.Algorithms = []string{"rs256"} }, "use one of RS256"},
 		"audience empty":             {func(c *Config) { c.Audience = []string{""} }, "audience"},
 		"scope claim empty":          {func(c *Config) { c.ScopeClaims = []string{""} }, "scope_claims"},
+		"requirement without claim":  {func(c *Config) { c.Require = []Requirement{{Values: []string{"x"}}} }, "needs a name"},
+		"requirement without value":  {func(c *Config) { c.Require = []Requirement{{Claim: "groups"}} }, "require groups"},
 		"skew too large":             {func(c *Config) { c.ClockSkew = 6 * time.Minute }, "at most 5m"},
 		"ttl negative":               {func(c *Config) { c.CacheTTL = -1 }, "ttl"},
 	}
@@ -89,6 +91,8 @@ func TestDigestIsOfWhatDecides(t *testing.T) {
 		"algorithms":   func(c *Config) { c.Algorithms = []string{"RS256"} },
 		"subject":      func(c *Config) { c.Subject = "email" },
 		"scope claims": func(c *Config) { c.ScopeClaims = []string{"roles"} },
+		"require":      func(c *Config) { c.Require = []Requirement{{"groups", []string{"a"}}} },
+		"require more": func(c *Config) { c.Require = []Requirement{{"groups", []string{"a", "b"}}} },
 		"skew":         func(c *Config) { c.ClockSkew = time.Second },
 		"no skew":      func(c *Config) { c.ClockSkew = -time.Second },
 		"cache size":   func(c *Config) { c.CacheSize = 1 },

@@ -31,6 +31,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 			audience:    make(map[string]bool),
 			subject:     cfg.Subject,
 			scopeClaims: cfg.ScopeClaims,
+			require:     cfg.Require,
 			skew:        cfg.skew(),
 		},
 		sources: make(map[string]*keySource),
@@ -50,8 +51,8 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 // Verify checks a bearer token and returns whom it speaks for. The principal is
 // shared by all requests with the same token and must not be changed.
 //
-// The error is always an [*Error]: 401 invalid_token where the token is no good,
-// 503 where that cannot be told because the issuer's keys are out of reach. The
+// The error is always an [*Error]: 401 invalid_token where the token is no good, 403
+// where it is and lacks what [Config.Require] wants, 503 where that cannot be told because the issuer's keys are out of reach. The
 // call may wait for a fetch of keys, up to ten seconds or until ctx is done.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
 	if len(token) > maxTokenBytes {
