@@ -38,11 +38,14 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "mcp", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision subscribes to the event that precedes a shutdown. Caddy waits for open
+// Provision registers the metrics and subscribes to the event that precedes a shutdown. Caddy waits for open
 // requests before it cancels the contexts of modules, so streams that never end by
 // themselves must be told before.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Slogger()
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
 	app, err := ctx.App("events")
 	if err != nil {
 		return err

@@ -36,6 +36,10 @@ import (
 //			scope_claims <claim>...
 //			require <claim> <value>...
 //			clock_skew <duration>
+//			cache {
+//				size <n>
+//				ttl <duration>
+//			}
 //		}
 //		scopes {
 //			base <scope>...
@@ -324,6 +328,7 @@ func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
 		{"subject", func(d *caddyfile.Dispenser) error { return word(d, "subject", &o.Subject) }},
 		{"scope_claims", func(d *caddyfile.Dispenser) error { return words(d, "scope_claims", &o.ScopeClaims) }},
 		{"require", m.parseRequire},
+		{"cache", m.parseTokenCache},
 		{"clock_skew", func(d *caddyfile.Dispenser) error { return clockSkew(d, &o.ClockSkew) }},
 	})
 }

@@ -86,7 +86,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ input, want string }{
 		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, identity, limits, oauth, origins, scopes, stdio"},
 		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: call_timeout, dir, env, idle_timeout, max_processes, pass_env, per, prewarm, queue_timeout, start_timeout, stop_timeout"},
-		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbound dpop\n}"), "there are: algorithms, audience, clock_skew, jwks, require, resource, scope_claims, subject"},
+		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbound dpop\n}"), "there are: algorithms, audience, cache, clock_skew, jwks, require, resource, scope_claims, subject"},
 		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\tprompt x y\n}"), "there are: base, deny, method, tool"},
 		"unknown in limits":                          {site(stdio + oauth + "limits {\n\trequests 10/1m\n}"), "there are: body, concurrent, sessions"},
 		"unknown in audit":                           {site(stdio + oauth + "audit {\n\tfile x\n}"), "unknown subdirective \"file\""},
@@ -110,6 +110,10 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"a rule without scope":                       {site(stdio + oauth + "scopes {\n\ttool x\n}"), "the scopes it needs"},
 		"deny without kind":                          {site(stdio + oauth + "scopes {\n\tdeny x\n}"), "deny takes tool or method"},
 		"a required claim without value":             {site(stdio + "oauth https://a.example {\n\trequire groups\n}"), "require takes a claim and the values"},
+		"unknown in the cache of tokens":             {site(stdio + "oauth https://a.example {\n\tcache {\n\tentries 3\n}\n}"), "cache: unknown subdirective \"entries\"; there are: size, ttl"},
+		"a cache without block":                      {site(stdio + "oauth https://a.example {\n\tcache 100\n}"), "cache takes a block with size or ttl"},
+		"a cache of a negative size":                 {site(stdio + "oauth https://a.example {\n\tcache {\n\tsize -1\n}\n}"), "from 0, for no cache, to 10000000"},
+		"a cache for no time":                        {site(stdio + "oauth https://a.example {\n\tcache {\n\tttl 0s\n}\n}"), "cache ttl: \"0s\" is not a duration above zero"},
 		"oauth without issuer":                       {site(stdio + "oauth"), "the issuer of the tokens"},
 		"stdio without command":                      {site("stdio\n" + oauth), "stdio takes the command"},
 	} {

@@ -190,7 +190,7 @@ func (o *OAuth) expand() error {
 func (o *OAuth) config() oauth.Config {
 	cfg := oauth.Config{
 		Issuers: o.Issuers, Resource: o.Resource, Audience: o.Audience, JWKS: o.JWKS, Algorithms: o.Algorithms,
-		Subject: o.Subject, ScopeClaims: o.ScopeClaims, ClockSkew: time.Duration(o.ClockSkew), Logger: o.logger,
+		Subject: o.Subject, ScopeClaims: o.ScopeClaims, ClockSkew: time.Duration(o.ClockSkew), Logger: o.logger, Meter: metrics,
 	}
 	o.TokenSettings.apply(&cfg)
 	return cfg

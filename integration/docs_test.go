@@ -94,7 +94,7 @@ func caddyfileBlocks(t *testing.T, document string) []caddyfileBlock {
 var (
 	inMCP    = []string{"stdio", "oauth", "scopes", "identity", "anonymous", "origins", "limits", "audit"}
 	inStdio  = []string{"env", "pass_env", "dir", "per", "max_processes", "idle_timeout", "start_timeout", "stop_timeout"}
-	inOAuth  = []string{"resource", "audience", "jwks", "algorithms", "subject", "scope_claims", "require", "clock_skew"}
+	inOAuth  = []string{"resource", "audience", "jwks", "algorithms", "subject", "scope_claims", "require", "clock_skew", "cache"}
 	inScopes = []string{"base", "tool", "method", "deny"}
 )
 

@@ -24,6 +24,7 @@ type bubble struct {
 	err          error // of the key set
 	metadataErr  error
 	hang         bool
+	hold         chan struct{} // answers wait until it is closed, if not nil
 	keyFetches   int
 	metadataGets int
 }
@@ -36,6 +37,11 @@ func (b *bubble) RoundTrip(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		b.mu.Lock()
 		return nil, r.Context().Err()
+	}
+	if hold := b.hold; hold != nil {
+		b.mu.Unlock()
+		<-hold
+		b.mu.Lock()
 	}
 	var document any = map[string]any{"keys": b.keys}
 	err := b.err

@@ -19,6 +19,7 @@ const (
 	DefaultClockSkew = 30 * time.Second
 	MaxClockSkew     = 5 * time.Minute
 	DefaultCacheSize = 10_000
+	MaxCacheSize     = 10_000_000
 	DefaultCacheTTL  = 5 * time.Minute
 )
 
@@ -54,8 +55,8 @@ type Config struct {
 	// ClockSkew is how far the issuer's clock may be from ours, 0 to 5 minutes.
 	// Zero means 30 seconds; a negative value means none.
 	ClockSkew time.Duration
-	// CacheSize is how many verified tokens are remembered. Zero means 10,000; a
-	// negative value means none.
+	// CacheSize is how many verified tokens are remembered, up to 10,000,000. Zero means
+	// 10,000; a negative value means none.
 	CacheSize int
 	// CacheTTL is how long a verified token is remembered, never past its exp. Zero
 	// means 5 minutes.
@@ -63,6 +64,8 @@ type Config struct {
 
 	// Logger receives what befalls the key sets. Default: slog.Default().
 	Logger *slog.Logger
+	// Meter counts what is done. Default: nothing is counted.
+	Meter Meter
 	// Transport carries the requests to issuers. Default: one of the verifier's own,
 	// with the proxy settings of the environment.
 	Transport http.RoundTripper
@@ -124,6 +127,9 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	if c.Meter == nil {
+		c.Meter = unmetered{}
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -178,6 +184,9 @@ func (c Config) validate() (Config, error) {
 	}
 	if c.ClockSkew > MaxClockSkew {
 		return c, fmt.Errorf("clock_skew %s: must be at most %s", c.ClockSkew, MaxClockSkew)
+	}
+	if c.CacheSize > MaxCacheSize {
+		return c, fmt.Errorf("cache size %d: must be at most %d", c.CacheSize, MaxCacheSize)
 	}
 	if c.CacheTTL < 0 {
 		return c, fmt.Errorf("cache ttl %s: must not be negative", c.CacheTTL)

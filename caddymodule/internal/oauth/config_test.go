@@ -36,6 +36,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"requirement without claim":  {func(c *Config) { c.Require = []Requirement{{Values: []string{"x"}}} }, "needs a name"},
 		"requirement without value":  {func(c *Config) { c.Require = []Requirement{{Claim: "groups"}} }, "require groups"},
 		"skew too large":             {func(c *Config) { c.ClockSkew = 6 * time.Minute }, "at most 5m"},
+		"cache too large":            {func(c *Config) { c.CacheSize = MaxCacheSize + 1 }, "cache size"},
 		"ttl negative":               {func(c *Config) { c.CacheTTL = -1 }, "ttl"},
 	}
 	for name, test := range tests {

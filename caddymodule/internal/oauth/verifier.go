@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -11,7 +12,9 @@ type Verifier struct {
 	cfg     Config
 	rules   claimsRules
 	sources map[string]*keySource // by issuer
-	cache   *tokenCache           // nil for none
+	digests *tokenDigester
+	cache   *tokenCache // nil for none
+	flights flights
 	fetch   *fetcher
 	cancel  context.CancelFunc
 }
@@ -35,6 +38,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 			skew:        cfg.skew(),
 		},
 		sources: make(map[string]*keySource),
+		digests: newTokenDigester(),
 		cache:   newTokenCache(cfg.CacheSize),
 		fetch:   newFetcher(cfg.Transport),
 		cancel:  cancel,
@@ -52,20 +56,58 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 // shared by all requests with the same token and must not be changed.
 //
 // The error is always an [*Error]: 401 invalid_token where the token is no good, 403
-// where it is and lacks what [Config.Require] wants, 503 where that cannot be told because the issuer's keys are out of reach. The
-// call may wait for a fetch of keys, up to ten seconds or until ctx is done.
+// where it is and lacks what [Config.Require] wants, 503 where that cannot be told
+// because the issuer's keys are out of reach. The call may wait for a fetch of keys, up
+// to ten seconds or until ctx is done.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
 	if len(token) > maxTokenBytes {
 		return nil, refuse("token: longer than 16 KiB")
 	}
-	now := v.cfg.Now()
-	var digest tokenDigest
-	if v.cache != nil {
-		digest = v.cache.digest(token)
-		if p := v.cache.get(digest, now); p != nil {
-			return p, nil
+	digest := v.digests.of(token)
+	if known := v.recall(digest); !known.none() {
+		v.cfg.Meter.TokenLookedUp(LookupHit)
+		return known.result()
+	}
+	for {
+		f, first := v.flights.join(digest)
+		if first {
+			v.fly(ctx, f, digest, token)
+		} else {
+			v.cfg.Meter.TokenLookedUp(LookupShared)
+		}
+		if !f.wait(ctx) {
+			return nil, unavailable("the request ended before its token was verified", 0, context.Cause(ctx))
+		}
+		if !f.abandoned {
+			return f.verdict.result()
 		}
 	}
+}
+
+// recall returns what is known of a token.
+func (v *Verifier) recall(digest tokenDigest) verdict {
+	return v.cache.get(digest, v.cfg.Now())
+}
+
+// fly verifies the token of a flight.
+func (v *Verifier) fly(ctx context.Context, f *flight, digest tokenDigest, token string) {
+	defer v.flights.land(digest, f)
+	// Another may have landed between the look into the cache and this flight.
+	if known := v.recall(digest); !known.none() {
+		v.cfg.Meter.TokenLookedUp(LookupHit)
+		f.end(known)
+		return
+	}
+	v.cfg.Meter.TokenLookedUp(LookupMiss)
+	principal, refusal := v.verifyJWT(ctx, digest, token)
+	if refusal != nil && refusal.Status == http.StatusServiceUnavailable && ctx.Err() != nil {
+		return // it may have failed only because its client left
+	}
+	f.end(verdict{principal, refusal})
+}
+
+// verifyJWT verifies a JWT by the keys of its issuer.
+func (v *Verifier) verifyJWT(ctx context.Context, digest tokenDigest, token string) (*Principal, *Error) {
 	t, refusal := parseToken(token, v.cfg.Algorithms)
 	if refusal != nil {
 		return nil, refusal
@@ -83,30 +125,33 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error)
 	if refusal := source.verify(ctx, t); refusal != nil {
 		return nil, refusal
 	}
-	now = v.cfg.Now() // a fetch may have taken a while
+	now := v.cfg.Now() // a fetch may have taken a while
 	principal, refusal := v.rules.principal(issuer, t.claims, now)
 	if refusal != nil {
 		return nil, refusal
 	}
-	v.remember(digest, principal, source, epoch, now)
+	if set := source.set.Load(); set != nil {
+		until := v.goodUntil(principal, now, set.fetched.Add(keepKeys))
+		v.remember(&cacheEntry{digest: digest, verdict: verdict{principal: principal}, until: until, source: source, epoch: epoch}, now)
+	}
 	return principal, nil
 }
 
-// remember caches a verified token: for the TTL, but not past its exp, nor past
-// the time for which the keys that verified it are believed.
-func (v *Verifier) remember(digest tokenDigest, p *Principal, source *keySource, epoch uint64, now time.Time) {
-	set := source.set.Load()
-	if v.cache == nil || set == nil {
-		return
-	}
+// goodUntil is how long a token may be remembered: for the TTL, but not past its exp,
+// nor past further ends.
+func (v *Verifier) goodUntil(p *Principal, now time.Time, ends ...time.Time) time.Time {
 	until := now.Add(v.cfg.CacheTTL)
-	for _, end := range []time.Time{p.Expires, set.fetched.Add(keepKeys)} {
+	for _, end := range append(ends, p.Expires) {
 		if end.Before(until) {
 			until = end
 		}
 	}
-	if until.After(now) {
-		v.cache.put(&cacheEntry{digest: digest, principal: p, until: until, source: source, epoch: epoch})
+	return until
+}
+
+func (v *Verifier) remember(e *cacheEntry, now time.Time) {
+	if e.until.After(now) {
+		v.cache.put(e)
 	}
 }
 
@@ -118,6 +163,7 @@ func (v *Verifier) Config() Config { return v.cfg }
 // that needs keys from the network is answered 503 from then on.
 func (v *Verifier) Close() {
 	v.cancel()
+	v.flights.close()
 	for _, source := range v.sources {
 		source.close()
 	}
