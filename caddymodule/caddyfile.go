@@ -35,6 +35,14 @@ import (
 //			subject <claim>
 //			scope_claims <claim>...
 //			require <claim> <value>...
+//			introspect <url> {
+//				client_id <id>
+//				client_secret <secret>
+//				auth basic|post|private_key_jwt
+//				key <file> [<key id>]
+//				issuer <issuer>
+//				tokens opaque|all
+//			}
 //			clock_skew <duration>
 //			cache {
 //				size <n>
@@ -328,6 +336,7 @@ func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
 		{"subject", func(d *caddyfile.Dispenser) error { return word(d, "subject", &o.Subject) }},
 		{"scope_claims", func(d *caddyfile.Dispenser) error { return words(d, "scope_claims", &o.ScopeClaims) }},
 		{"require", m.parseRequire},
+		{"introspect", m.parseIntrospect},
 		{"cache", m.parseTokenCache},
 		{"clock_skew", func(d *caddyfile.Dispenser) error { return clockSkew(d, &o.ClockSkew) }},
 	})

@@ -132,6 +132,9 @@ func (o *OAuth) Provision(ctx caddy.Context) error {
 	if err := o.expand(); err != nil {
 		return err
 	}
+	if err := o.TokenSettings.load(); err != nil {
+		return err
+	}
 	if o.MaxBody < 0 {
 		return fmt.Errorf("max_body: %d is negative", o.MaxBody)
 	}

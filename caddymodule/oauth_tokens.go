@@ -17,6 +17,9 @@ type TokenSettings struct {
 	// 403.
 	Require []Requirement `json:"require,omitempty"`
 
+	// How tokens that are no JWTs are verified. Default: they are refused.
+	Introspect *Introspect `json:"introspect,omitempty"`
+
 	// How verified tokens are remembered.
 	Cache *TokenCache `json:"cache,omitempty"`
 }
@@ -47,13 +50,27 @@ func (t *TokenSettings) values() []*string {
 			values = append(values, &r.Values[i])
 		}
 	}
+	if t.Introspect != nil {
+		values = append(values, t.Introspect.values()...)
+	}
 	return values
+}
+
+// load reads the files that are named.
+func (t *TokenSettings) load() error {
+	if t.Introspect == nil {
+		return nil
+	}
+	return t.Introspect.load()
 }
 
 // apply writes the settings into a verifier's configuration.
 func (t *TokenSettings) apply(cfg *oauth.Config) {
 	for _, r := range t.Require {
 		cfg.Require = append(cfg.Require, oauth.Requirement(r))
+	}
+	if t.Introspect != nil {
+		cfg.Introspection = t.Introspect.config()
 	}
 	if t.Cache != nil {
 		cfg.CacheSize, cfg.CacheTTL = t.Cache.Size, time.Duration(t.Cache.TTL)

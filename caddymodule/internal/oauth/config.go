@@ -52,6 +52,9 @@ type Config struct {
 	// Require are claims that every token must have, all of them. A good token without
 	// one is answered 403.
 	Require []Requirement
+	// Introspection is how tokens that are no JWTs are verified. Default: they are
+	// refused.
+	Introspection *Introspection
 	// ClockSkew is how far the issuer's clock may be from ours, 0 to 5 minutes.
 	// Zero means 30 seconds; a negative value means none.
 	ClockSkew time.Duration
@@ -86,7 +89,7 @@ func (c Config) Digest() string {
 	parts, err := json.Marshal([]any{
 		"oauth verifier 2",
 		sorted(c.Issuers), comparableResource(c.Resource), sorted(c.Audience), c.JWKS, sorted(c.Algorithms),
-		c.Subject, c.ScopeClaims, c.Require, c.ClockSkew, c.CacheSize, c.CacheTTL,
+		c.Subject, c.ScopeClaims, c.Require, c.Introspection.digest(), c.ClockSkew, c.CacheSize, c.CacheTTL,
 	})
 	if err != nil {
 		panic(err) // strings and integers always marshal
@@ -108,6 +111,9 @@ func (c Config) withDefaults() Config {
 	}
 	if len(c.ScopeClaims) == 0 {
 		c.ScopeClaims = []string{"scope", "scp"}
+	}
+	if c.Introspection != nil {
+		c.Introspection = c.Introspection.prepared(c.Issuers)
 	}
 	switch {
 	case c.ClockSkew == 0:
@@ -179,6 +185,11 @@ func (c Config) validate() (Config, error) {
 	}
 	for _, r := range c.Require {
 		if err := r.check(); err != nil {
+			return c, err
+		}
+	}
+	if c.Introspection != nil {
+		if err := c.Introspection.check(c.Issuers); err != nil {
 			return c, err
 		}
 	}

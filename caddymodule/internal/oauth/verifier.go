@@ -12,11 +12,14 @@ type Verifier struct {
 	cfg     Config
 	rules   claimsRules
 	sources map[string]*keySource // by issuer
+	asks    *introspector         // nil if none is asked about tokens
 	digests *tokenDigester
 	cache   *tokenCache // nil for none
 	flights flights
 	fetch   *fetcher
-	cancel  context.CancelFunc
+
+	lifetime context.Context
+	cancel   context.CancelFunc
 }
 
 // NewVerifier checks the configuration and returns a verifier. It does not touch
@@ -46,6 +49,8 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	for _, audience := range cfg.Audience {
 		v.rules.audience[comparableResource(audience)] = true
 	}
+	v.lifetime = lifetime
+	v.asks = newIntrospector(cfg, v.fetch)
 	for _, issuer := range cfg.Issuers {
 		v.sources[issuer] = newKeySource(lifetime, cfg, issuer, v.fetch)
 	}
@@ -57,8 +62,8 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 //
 // The error is always an [*Error]: 401 invalid_token where the token is no good, 403
 // where it is and lacks what [Config.Require] wants, 503 where that cannot be told
-// because the issuer's keys are out of reach. The call may wait for a fetch of keys, up
-// to ten seconds or until ctx is done.
+// because the issuer is out of reach. The call may wait for the issuer, up to ten seconds
+// or until ctx is done.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
 	if len(token) > maxTokenBytes {
 		return nil, refuse("token: longer than 16 KiB")
@@ -86,11 +91,36 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error)
 
 // recall returns what is known of a token.
 func (v *Verifier) recall(digest tokenDigest) verdict {
-	return v.cache.get(digest, v.cfg.Now())
+	if known := v.cache.get(digest, v.cfg.Now()); !known.none() {
+		return known
+	}
+	return v.asks.recall(digest)
 }
 
 // fly verifies the token of a flight.
 func (v *Verifier) fly(ctx context.Context, f *flight, digest tokenDigest, token string) {
+	if !v.asks.verifies(token) {
+		v.settle(f, digest, func() verdict {
+			principal, refusal := v.verifyJWT(ctx, digest, token)
+			if refusal != nil && refusal.Status == http.StatusServiceUnavailable && ctx.Err() != nil {
+				return verdict{} // it may have failed only because its client left
+			}
+			return verdict{principal, refusal}
+		})
+		return
+	}
+	// Detached: a client that hangs up, and comes again, must not cost a question each time.
+	asked := v.flights.detach(func() {
+		v.settle(f, digest, func() verdict { return v.introspect(digest, token) })
+	})
+	if !asked {
+		v.settle(f, digest, func() verdict { return verdict{refusal: v.asks.outOfReach(errClosed)} })
+	}
+}
+
+// settle ends a flight by the verdict that another has remembered meanwhile, or else by
+// the one that is found. Finding none leaves it to those who wait.
+func (v *Verifier) settle(f *flight, digest tokenDigest, find func() verdict) {
 	defer v.flights.land(digest, f)
 	// Another may have landed between the look into the cache and this flight.
 	if known := v.recall(digest); !known.none() {
@@ -99,11 +129,9 @@ func (v *Verifier) fly(ctx context.Context, f *flight, digest tokenDigest, token
 		return
 	}
 	v.cfg.Meter.TokenLookedUp(LookupMiss)
-	principal, refusal := v.verifyJWT(ctx, digest, token)
-	if refusal != nil && refusal.Status == http.StatusServiceUnavailable && ctx.Err() != nil {
-		return // it may have failed only because its client left
+	if found := find(); !found.none() {
+		f.end(found)
 	}
-	f.end(verdict{principal, refusal})
 }
 
 // verifyJWT verifies a JWT by the keys of its issuer.
@@ -135,6 +163,24 @@ func (v *Verifier) verifyJWT(ctx context.Context, digest tokenDigest, token stri
 		v.remember(&cacheEntry{digest: digest, verdict: verdict{principal: principal}, until: until, source: source, epoch: epoch}, now)
 	}
 	return principal, nil
+}
+
+// introspect verifies a token by asking its issuer. What holds for the claims of a JWT
+// holds for those of the answer (RFC 7662 section 2.2), aud included: a token of which it
+// is not said that it is for this resource may be for any other.
+func (v *Verifier) introspect(digest tokenDigest, token string) verdict {
+	claims, refusal := v.asks.ask(v.lifetime, token)
+	var principal *Principal
+	now := v.cfg.Now()
+	if refusal == nil {
+		principal, refusal = v.rules.principal(v.asks.Issuer, claims, now)
+	}
+	if refusal != nil {
+		v.asks.remember(digest, refusal)
+		return verdict{refusal: refusal}
+	}
+	v.remember(&cacheEntry{digest: digest, verdict: verdict{principal: principal}, until: v.goodUntil(principal, now)}, now)
+	return verdict{principal: principal}
 }
 
 // goodUntil is how long a token may be remembered: for the TTL, but not past its exp,
