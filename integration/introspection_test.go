@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/snapgate/snapgate/identity"
 	"github.com/snapgate/snapgate/integration/devauth"
 )
 
@@ -203,7 +204,10 @@ func TestUserWithoutARequiredClaimIsNotAdmitted(t *testing.T) {
 	if n := len(g.processes(t)); n != 0 {
 		t.Errorf("%d processes run for users who are not admitted", n)
 	}
-	g.logs.await(t, 1, func(e entry) bool { return e["reason"] == "require tenant: the token has no such claim" })
+	mallory := identity.UserKey(issuer.Issuer(), "mallory")
+	g.logs.await(t, 1, func(e entry) bool {
+		return e["reason"] == "require tenant: the token has no such claim (user "+mallory+")"
+	})
 	expired := g.mint(t, devauth.MintOptions{TTL: -time.Hour})
 	if a := g.anyone(t, expired).post(initializeMessage(legacyVersion)); a.status != http.StatusUnauthorized {
 		t.Errorf("an expired token: %d", a.status)

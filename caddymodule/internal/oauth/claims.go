@@ -59,7 +59,7 @@ func (c *claimsRules) principal(issuer string, claims map[string]any, now time.T
 	// Last, for only of a good token may it be told whom it admits.
 	for _, r := range c.require {
 		if reason := r.unmet(claims); reason != "" {
-			return nil, notAdmitted(reason)
+			return nil, notAdmitted(reason, identity.UserKey(issuer, subject))
 		}
 	}
 	return &Principal{

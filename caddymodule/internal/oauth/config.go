@@ -61,8 +61,8 @@ type Config struct {
 	// CacheSize is how many verified tokens are remembered, up to 10,000,000. Zero means
 	// 10,000; a negative value means none.
 	CacheSize int
-	// CacheTTL is how long a verified token is remembered, never past its exp. Zero
-	// means 5 minutes.
+	// CacheTTL is how long a verified token is remembered, never past its exp: so long a
+	// token that its issuer revokes is good still. Zero means 5 minutes.
 	CacheTTL time.Duration
 
 	// Logger receives what befalls the key sets. Default: slog.Default().

@@ -62,11 +62,12 @@ func scalarText(value any) (string, bool) {
 // notAdmitted is a good token of someone who is not let in here. It is 403 and no
 // challenge: with 401 and invalid_token (RFC 6750 section 3.1) clients fetch another
 // token, which would have the same claims, and do so again, a login page each time;
-// with insufficient_scope they would ask for scopes that are no help.
-func notAdmitted(reason string) *Error {
+// with insufficient_scope they would ask for scopes that are no help. The log says who it
+// was, by the name that it knows users by.
+func notAdmitted(reason, user string) *Error {
 	return &Error{
 		Status:      http.StatusForbidden,
 		Description: "The user of this access token is not admitted here",
-		Reason:      reason,
+		Reason:      reason + " (user " + user + ")",
 	}
 }
