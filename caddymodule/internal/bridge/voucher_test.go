@@ -127,3 +127,28 @@ func TestLaterWordOnVouchersStands(t *testing.T) {
 	b.Recognize([]Voucher{{"https://a.example", "sub"}})
 	serves(true, false, true)
 }
+
+// A call that was let in just before its voucher went must leave nothing behind: whatever
+// lasts asks once more where Recognize would not find it any more.
+func TestNothingBeginsForAUserServedNoMore(t *testing.T) {
+	b := New(PerUser)
+	defer b.Close(t.Context())
+	alice := owner{oldIssuer, "alice", "sub"}
+	b.Recognize([]Voucher{{oldIssuer, "sub"}})
+	b.Recognize([]Voucher{{newIssuer, "sub"}})
+	settings := Settings{}.Prepared()
+	if _, refusal := b.reserve(alice, settings, nil); refusal == nil || refusal.Status != http.StatusServiceUnavailable {
+		t.Errorf("a process: %v", refusal)
+	}
+	s := &session{bridge: b, id: "s", owner: alice}
+	if refusal := b.enterShared(s, settings); refusal == nil || refusal.Status != http.StatusServiceUnavailable {
+		t.Errorf("a session: %v", refusal)
+	}
+	if b.Processes() != 0 || b.Sessions() != 0 || b.seats.InUse(alice.key()) != 0 || b.perUser.InUse(alice.key()) != 0 {
+		t.Error("something is counted for it")
+	}
+	if _, refusal := b.reserve(owner{newIssuer, "alice", "sub"}, settings, nil); refusal != nil {
+		t.Errorf("a process of one who is served: %v", refusal)
+	}
+	b.exited(owner{newIssuer, "alice", "sub"})
+}
