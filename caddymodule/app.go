@@ -38,11 +38,15 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "mcp", New: func() caddy.Module { return new(App) }}
 }
 
-// Provision subscribes to the event that precedes a shutdown. Caddy waits for open
-// requests before it cancels the contexts of modules, so streams that never end by
-// themselves must be told before.
+// Provision registers the metrics and subscribes to two events: "started", which no
+// failure of another app can follow, and "stopping", since Caddy waits for open requests
+// before it cancels the contexts of modules, so that streams which never end by themselves
+// must be told before.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Slogger()
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
 	app, err := ctx.App("events")
 	if err != nil {
 		return err
@@ -51,16 +55,24 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("the events app is a %T", app)
 	}
+	if err := events.On("started", a); err != nil {
+		return err
+	}
 	return events.On("stopping", a)
 }
 
-// Handle takes the "stopping" event: of this configuration, or of the process.
-func (a *App) Handle(_ context.Context, _ caddy.Event) error {
+// Handle takes the "started" event of this configuration, and the "stopping" event: of
+// this configuration, or of the process.
+func (a *App) Handle(_ context.Context, event caddy.Event) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if event.Name() == "started" {
+		recognize(a.handlers)
+		return nil
+	}
 	if !caddy.Exiting() {
 		return nil
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	for _, h := range a.handlers {
 		h.stopping()
 	}

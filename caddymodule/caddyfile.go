@@ -40,7 +40,20 @@ import (
 //				algorithms <alg>...
 //				nonce
 //			}
+//			require <claim> <value>...
+//			introspect <url> {
+//				client_id <id>
+//				client_secret <secret>
+//				auth basic|post|private_key_jwt
+//				key <file> [<key id>]
+//				issuer <issuer>
+//				tokens opaque|all
+//			}
 //			clock_skew <duration>
+//			cache {
+//				size <n>
+//				ttl <duration>
+//			}
 //		}
 //		scopes {
 //			base <scope>...
@@ -321,7 +334,7 @@ func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
 	if err := words(d, "oauth", &o.Issuers); err != nil {
 		return fmt.Errorf("%w: the issuer of the tokens, such as \"oauth https://auth.example.com\"", err)
 	}
-	return parseBlock(d, "oauth", nil, []subdirective{
+	return parseBlock(d, "oauth", []string{"require"}, []subdirective{
 		{"resource", func(d *caddyfile.Dispenser) error { return word(d, "resource", &o.Resource) }},
 		{"audience", func(d *caddyfile.Dispenser) error { return words(d, "audience", &o.Audience) }},
 		{"jwks", func(d *caddyfile.Dispenser) error { return word(d, "jwks", &o.JWKS) }},
@@ -331,6 +344,9 @@ func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
 		{"token_header", func(d *caddyfile.Dispenser) error { return word(d, "token_header", &o.TokenHeader) }},
 		{"bound", m.parseBound},
 		{"dpop", m.parseDPoP},
+		{"require", m.parseRequire},
+		{"introspect", m.parseIntrospect},
+		{"cache", m.parseTokenCache},
 		{"clock_skew", func(d *caddyfile.Dispenser) error { return clockSkew(d, &o.ClockSkew) }},
 	})
 }

@@ -86,7 +86,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ input, want string }{
 		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, identity, limits, oauth, origins, scopes, stdio"},
 		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: call_timeout, dir, env, idle_timeout, max_processes, pass_env, per, prewarm, queue_timeout, start_timeout, stop_timeout"},
-		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbond dpop\n}"), "there are: algorithms, audience, bound, clock_skew, dpop, jwks, resource, scope_claims, subject, token_header"},
+		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbond dpop\n}"), "there are: algorithms, audience, bound, cache, clock_skew, dpop, introspect, jwks, require, resource, scope_claims, subject, token_header"},
 		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\tprompt x y\n}"), "there are: base, deny, method, tool"},
 		"unknown in limits":                          {site(stdio + oauth + "limits {\n\trequests 10/1m\n}"), "there are: body, concurrent, sessions"},
 		"unknown in audit":                           {site(stdio + oauth + "audit {\n\tfile x\n}"), "unknown subdirective \"file\""},
@@ -114,6 +114,14 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"anonymous with a word":                      {site(stdio + "anonymous private"), "stands alone, or with public"},
 		"a rule without scope":                       {site(stdio + oauth + "scopes {\n\ttool x\n}"), "the scopes it needs"},
 		"deny without kind":                          {site(stdio + oauth + "scopes {\n\tdeny x\n}"), "deny takes tool or method"},
+		"a required claim without value":             {site(stdio + "oauth https://a.example {\n\trequire groups\n}"), "require takes a claim and the values"},
+		"unknown in the cache of tokens":             {site(stdio + "oauth https://a.example {\n\tcache {\n\tentries 3\n}\n}"), "cache: unknown subdirective \"entries\"; there are: size, ttl"},
+		"a cache without block":                      {site(stdio + "oauth https://a.example {\n\tcache 100\n}"), "cache takes a block with size or ttl"},
+		"a cache of a negative size":                 {site(stdio + "oauth https://a.example {\n\tcache {\n\tsize -1\n}\n}"), "from 0, for no cache, to 10000000"},
+		"a cache for no time":                        {site(stdio + "oauth https://a.example {\n\tcache {\n\tttl 0s\n}\n}"), "cache ttl: \"0s\" is not a duration above zero"},
+		"unknown in introspect":                      {site(stdio + "oauth https://a.example {\n\tintrospect https://a.example/i {\n\tpassword x\n}\n}"), "there are: auth, client_id, client_secret, issuer, key, tokens"},
+		"introspect without endpoint":                {site(stdio + "oauth https://a.example {\n\tintrospect\n}"), "such as \"introspect https://auth.example.com/introspect\""},
+		"a key without file":                         {site(stdio + "oauth https://a.example {\n\tintrospect https://a.example/i {\n\tkey\n}\n}"), "introspect key takes a PEM file"},
 		"oauth without issuer":                       {site(stdio + "oauth"), "the issuer of the tokens"},
 		"stdio without command":                      {site("stdio\n" + oauth), "stdio takes the command"},
 	} {
@@ -129,6 +137,11 @@ func TestCaddyfileRefuses(t *testing.T) {
 	}
 }
 
+// introspect is a server whose issuer is asked about tokens.
+func introspect(endpoint, block string) string {
+	return "stdio x\noauth https://a.example {\n\tintrospect " + endpoint + " {\n" + block + "\n}\n}"
+}
+
 // TestProvisionRefuses holds what only the values themselves can tell.
 func TestProvisionRefuses(t *testing.T) {
 	site := func(block string) string {
@@ -139,6 +152,14 @@ func TestProvisionRefuses(t *testing.T) {
 		"symmetric algorithm":          {site("stdio x\noauth https://a.example {\n\talgorithms HS256\n}"), "HS256"},
 		"jwks for two issuers":         {site("stdio x\noauth https://a.example https://b.example {\n\tjwks https://a.example/keys\n}"), "jwks"},
 		"a resource with a fragment":   {site("stdio x\noauth https://a.example {\n\tresource https://m.example/mcp#x\n}"), "fragment"},
+		"introspection in the clear":   {site(introspect("http://a.example/i", "client_id c\nclient_secret s")), "https"},
+		"introspection by nobody":      {site(introspect("https://a.example/i", "client_secret s")), "client_id: is missing"},
+		"a secret that is not set":     {site(introspect("https://a.example/i", "client_id c\nclient_secret {env.SNAPGATE_TEST_NOT_SET}")), "SNAPGATE_TEST_NOT_SET"},
+		"an unknown auth":              {site(introspect("https://a.example/i", "client_id c\nclient_secret s\nauth digest")), "use one of basic, post, private_key_jwt"},
+		"unknown tokens":               {site(introspect("https://a.example/i", "client_id c\nclient_secret s\ntokens jwt")), "use opaque or all"},
+		"a key that is not there":      {site(introspect("https://a.example/i", "client_id c\nkey /no/such/key.pem")), "/no/such/key.pem"},
+		"a key that is none":           {site(introspect("https://a.example/i", "client_id c\nkey caddyfile_test.go")), "no private key in PEM form"},
+		"an endpoint of two issuers":   {site(strings.Replace(introspect("https://a.example/i", "client_id c\nclient_secret s"), "oauth", "oauth https://b.example", 1)), "whose endpoint it is"},
 		"an origin with a path":        {site("stdio x\noauth https://a.example\norigins https://app.example/page"), "scheme, host and port only"},
 		"a symmetric proof":            {site("stdio x\noauth https://a.example {\n\tdpop {\n\t\talgorithms HS256\n\t}\n}"), "dpop algorithms"},
 		"the token in a cookie":        {site("stdio x\noauth https://a.example {\n\ttoken_header cookie\n}"), "Cookie: this header means something else"},

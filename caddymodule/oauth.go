@@ -52,8 +52,10 @@ type OAuth struct {
 	// The claim that names the user. Default: sub.
 	Subject string `json:"subject,omitempty"`
 
-	// The claims that grant scopes. Default: scope and scp.
+	// The claims that grant scopes, by name or dotted path. Default: scope and scp.
 	ScopeClaims []string `json:"scope_claims,omitempty"`
+
+	TokenSettings
 
 	// How far the clocks of the issuer and of this machine may differ, up to 5m. A
 	// negative value means not at all. Default: 30s.
@@ -133,6 +135,9 @@ func (o *OAuth) Provision(ctx caddy.Context) error {
 	if err := o.expand(); err != nil {
 		return err
 	}
+	if err := o.TokenSettings.load(); err != nil {
+		return err
+	}
 	if o.MaxBody < 0 {
 		return fmt.Errorf("max_body: %d is negative", o.MaxBody)
 	}
@@ -181,7 +186,7 @@ func (o *OAuth) expand() error {
 			expand(&list[i])
 		}
 	}
-	for _, s := range []*string{&o.Resource, &o.JWKS} {
+	for _, s := range append(o.TokenSettings.values(), &o.Resource, &o.JWKS) {
 		if *s != "" {
 			expand(s)
 		}
@@ -193,10 +198,12 @@ func (o *OAuth) expand() error {
 }
 
 func (o *OAuth) config() oauth.Config {
-	return oauth.Config{
+	cfg := oauth.Config{
 		Issuers: o.Issuers, Resource: o.Resource, Audience: o.Audience, JWKS: o.JWKS, Algorithms: o.Algorithms,
-		Subject: o.Subject, ScopeClaims: o.ScopeClaims, ClockSkew: time.Duration(o.ClockSkew), Logger: o.logger,
+		Subject: o.Subject, ScopeClaims: o.ScopeClaims, ClockSkew: time.Duration(o.ClockSkew), Logger: o.logger, Meter: metrics,
 	}
+	o.TokenSettings.apply(&cfg)
+	return cfg
 }
 
 // start finds the resource, takes a verifier and looks whether the metadata can be

@@ -60,7 +60,7 @@ func principalValue(p *oauth.Principal, key string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("there is no placeholder {%s}", key)
 	}
-	value, ok := claim(p.Claims, path)
+	value, ok := oauth.FindClaim(p.Claims, path)
 	if !ok {
 		return "", fmt.Errorf("the token has no claim %q", path)
 	}
@@ -71,22 +71,6 @@ func principalValue(p *oauth.Principal, key string) (string, error) {
 		return fmt.Sprint(v), nil
 	}
 	return "", fmt.Errorf("the claim %q is not a string, a number or a boolean", path)
-}
-
-// claim finds a claim by its name, or by a dotted path through nested ones.
-func claim(claims map[string]any, path string) (any, bool) {
-	if value, ok := claims[path]; ok {
-		return value, true
-	}
-	head, rest, ok := strings.Cut(path, ".")
-	if !ok {
-		return nil, false
-	}
-	nested, ok := claims[head].(map[string]any)
-	if !ok {
-		return nil, false
-	}
-	return claim(nested, rest)
 }
 
 // placeholderPattern is what is taken for a placeholder. Other braces, as in a JSON

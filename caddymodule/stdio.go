@@ -108,6 +108,7 @@ type Stdio struct {
 	mu      sync.Mutex // start and Cleanup
 	poolKey string     // set while a bridge is held
 	bridge  *bridge.Bridge
+	forget  func()          // takes back what the bridge was told of whom to serve; or nil
 	gate    *admission.Gate // for anonymous requests
 	exposed bool            // anonymous, and listening beyond this machine without leave
 }
@@ -343,6 +344,9 @@ func (s *Stdio) Cleanup() error {
 	defer s.mu.Unlock()
 	if s.poolKey == "" {
 		return nil
+	}
+	if s.forget != nil {
+		s.forget()
 	}
 	_, err := bridges.Delete(s.poolKey)
 	s.poolKey = ""

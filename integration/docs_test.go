@@ -94,7 +94,7 @@ func caddyfileBlocks(t *testing.T, document string) []caddyfileBlock {
 var (
 	inMCP    = []string{"stdio", "oauth", "scopes", "identity", "anonymous", "origins", "limits", "audit"}
 	inStdio  = []string{"env", "pass_env", "dir", "per", "max_processes", "idle_timeout", "start_timeout", "stop_timeout"}
-	inOAuth  = []string{"resource", "audience", "jwks", "algorithms", "subject", "scope_claims", "token_header", "bound", "dpop", "clock_skew"}
+	inOAuth  = []string{"resource", "audience", "jwks", "algorithms", "subject", "scope_claims", "require", "token_header", "bound", "dpop", "clock_skew"}
 	inScopes = []string{"base", "tool", "method", "deny"}
 )
 
@@ -165,7 +165,8 @@ func runCaddy(t *testing.T, args ...string) []byte {
 	folder := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), caddyBinary, args...)
 	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+folder, "XDG_CONFIG_HOME="+folder)
+	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+folder, "XDG_CONFIG_HOME="+folder,
+		"INTROSPECTION_SECRET=shown-in-no-document") // which a document reads from there
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.Output()

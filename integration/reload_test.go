@@ -179,18 +179,6 @@ func TestReloadOfScopesKeepsSessions(t *testing.T) {
 	}
 }
 
-func TestReloadThatRemovesTheIssuerRefusesItsTokens(t *testing.T) {
-	t.Parallel()
-	s := reloadable()
-	g := start(t, s)
-	p := g.legacy(t, g.token(t, "alice"))
-	s.issuer = "https://other.example"
-	g.renew(t, s)
-	if a := p.post(p.toolCall(1, "echo", nil)); a.status != http.StatusUnauthorized {
-		t.Errorf("%d %s", a.status, a.body)
-	}
-}
-
 func TestBrokenConfigurationKeepsTheOldOneRunning(t *testing.T) {
 	t.Parallel()
 	s := reloadable()

@@ -8,7 +8,7 @@
 // (RFC 7636, required), resource indicators (RFC 8707), dynamic registration
 // (RFC 7591), Client ID Metadata Documents, refresh tokens that rotate, JWT
 // access tokens (RFC 9068), the issuer in the authorization response (RFC 9207),
-// revocation (RFC 7009), and metadata by RFC 8414 and OpenID Connect Discovery.
+// revocation (RFC 7009), introspection (RFC 7662), and metadata by RFC 8414 and OpenID Connect Discovery.
 //
 //	srv, err := devauth.New(devauth.Config{Resources: []string{"https://localhost:8443/mcp"}})
 //	if err != nil {
@@ -84,6 +84,9 @@ type Config struct {
 	Scopes []string
 	// Users are the subjects a person can log in as. Default: alice and bob.
 	Users []string
+	// ResourceServers may ask about tokens at the introspection endpoint (RFC 7662), by
+	// their id and with this secret. Default: nobody may.
+	ResourceServers map[string]string
 	// TokenTTL is the life of an access token. Default: [DefaultTokenTTL].
 	TokenTTL time.Duration
 	// RefreshTTL is the life of a refresh token. Default: [DefaultRefreshTTL].
@@ -121,6 +124,7 @@ type Server struct {
 	codes     *bounded[*authorizationCode]
 	refreshes *bounded[*refreshToken]
 	tokens    *bounded[*accessToken]
+	opaque    *bounded[map[string]any] // claims of minted tokens
 
 	keys keyRing
 
@@ -170,6 +174,7 @@ func New(config Config) (*Server, error) {
 	s.codes = newBounded[*authorizationCode](maxCodes, codeMemory, s.now)
 	s.refreshes = newBounded[*refreshToken](maxRefreshes, config.RefreshTTL, s.now)
 	s.tokens = newBounded[*accessToken](maxTokens, config.TokenTTL, s.now)
+	s.opaque = newBounded[map[string]any](maxTokens, 0, s.now)
 	s.handler = s.routes()
 	return s, nil
 }

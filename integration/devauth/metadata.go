@@ -10,12 +10,13 @@ import (
 
 // Endpoint paths, below the path of the issuer.
 const (
-	authorizePath = "/authorize"
-	tokenPath     = "/token"
-	revokePath    = "/revoke"
-	registerPath  = "/register"
-	jwksPath      = "/jwks.json"
-	loginPath     = "/login"
+	authorizePath  = "/authorize"
+	tokenPath      = "/token"
+	revokePath     = "/revoke"
+	introspectPath = "/introspect"
+	registerPath   = "/register"
+	jwksPath       = "/jwks.json"
+	loginPath      = "/login"
 )
 
 // metadata is the document of RFC 8414 section 2 and of OpenID Connect Discovery
@@ -28,7 +29,7 @@ type metadata struct {
 
 func (s *Server) metadata() metadata {
 	methods := []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost}
-	return metadata{
+	m := metadata{
 		DiscoveryConfiguration: oidc.DiscoveryConfiguration{
 			Issuer:                                 s.issuer,
 			AuthorizationEndpoint:                  s.issuer + authorizePath,
@@ -50,6 +51,11 @@ func (s *Server) metadata() metadata {
 		},
 		ResponseIssuer: true,
 	}
+	if len(s.config.ResourceServers) > 0 {
+		m.IntrospectionEndpoint = s.issuer + introspectPath
+		m.IntrospectionEndpointAuthMethodsSupported = []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost}
+	}
+	return m
 }
 
 func (s *Server) serveMetadata(w http.ResponseWriter, _ *http.Request) {

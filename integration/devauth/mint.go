@@ -70,9 +70,12 @@ type MintOptions struct {
 	// IDToken mints what OpenID Connect calls an ID token in place of an access
 	// token: typ JWT, with nonce and auth_time, without client_id, scope and jti.
 	IDToken bool
+	// Opaque mints a token that says nothing by itself: introspection knows its claims.
+	// Header and Sign have no meaning then.
+	Opaque bool
 }
 
-// Mint returns a signed token that no client asked for, good or bad. It is not
+// Mint returns a token, signed unless it is opaque, that no client asked for, good or bad. It is not
 // tracked: [Server.Revoked] never knows it.
 func (s *Server) Mint(options MintOptions) (string, error) {
 	if s.issuer == "" && options.Issuer == "" {
@@ -81,6 +84,9 @@ func (s *Server) Mint(options MintOptions) (string, error) {
 	claims, err := s.mintClaims(options)
 	if err != nil {
 		return "", err
+	}
+	if options.Opaque {
+		return s.mintOpaque(claims), nil
 	}
 	header := map[string]any{"typ": "at+jwt"}
 	if options.IDToken {

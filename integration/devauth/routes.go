@@ -23,6 +23,7 @@ func (s *Server) routes() http.Handler {
 		Authorization: op.NewEndpoint(s.path + authorizePath),
 		Token:         op.NewEndpoint(s.path + tokenPath),
 		Revocation:    op.NewEndpoint(s.path + revokePath),
+		Introspection: op.NewEndpoint(s.path + introspectPath),
 	}, op.WithServerCORSOptions(nil), op.WithEncoder(s.encoder()))
 
 	open := cors.New(cors.Options{
@@ -40,6 +41,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle(s.path+registerPath, open.Handler(only(http.HandlerFunc(s.register), http.MethodPost)))
 	mux.Handle(s.path+tokenPath, open.Handler(only(strictForm(library), http.MethodPost)))
 	mux.Handle(s.path+revokePath, open.Handler(only(strictForm(library), http.MethodPost)))
+	mux.Handle(s.path+introspectPath, only(strictForm(library), http.MethodPost)) // no browser has business there
 	mux.Handle(s.path+authorizePath, only(s.forPeople(singleParameters(library)), http.MethodGet, http.MethodPost))
 	mux.Handle(s.path+loginPath, only(http.HandlerFunc(s.login), http.MethodGet, http.MethodPost))
 	if s.path == "" {
@@ -94,7 +96,7 @@ func only(next http.Handler, methods ...string) http.Handler {
 	})
 }
 
-// strictForm holds the token and revocation endpoints to RFC 6749 section 3.2: a
+// strictForm holds the token, revocation and introspection endpoints to RFC 6749 section 3.2: a
 // form body, nothing in the query, no parameter twice. It sets what section 5
 // wants on the answer.
 func strictForm(next http.Handler) http.Handler {

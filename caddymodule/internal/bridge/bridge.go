@@ -144,6 +144,8 @@ type Bridge struct {
 	sealer *seal.Sealer
 	states states
 
+	recognition atomic.Pointer[recognition] // nil until it is known
+
 	mu         sync.Mutex
 	closed     bool
 	sessions   map[string]*session
@@ -245,6 +247,10 @@ func (b *Bridge) ServeCall(w http.ResponseWriter, r *http.Request, call *admissi
 		call.Refuse(w, closing())
 		return
 	default:
+	}
+	if b.barred(ownerOf(call.Principal)) {
+		call.Refuse(w, servedNoMore())
+		return
 	}
 	if call.Era == protocol.Modern {
 		b.serveModern(w, r, call, settings)

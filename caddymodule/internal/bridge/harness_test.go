@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,8 @@ import (
 const patience = 20 * time.Second
 
 // gateway is a bridge behind a real HTTP server. The header X-User says who calls,
-// X-Expires for how much longer the token is good.
+// X-Issuer and X-Claim who says so and by what, X-Expires for how much longer the token is
+// good.
 type gateway struct {
 	t        testing.TB
 	bridge   *Bridge
@@ -100,9 +102,9 @@ func authenticate(_ http.Header, r *http.Request) (*oauth.Principal, *answer.Ref
 	if text := r.Header.Get("X-Expires"); text != "" {
 		life, _ = time.ParseDuration(text)
 	}
-	const issuer = "https://issuer.example"
+	issuer := cmp.Or(r.Header.Get("X-Issuer"), "https://issuer.example")
 	return &oauth.Principal{
-		Issuer: issuer, Subject: name, User: identity.UserKey(issuer, name),
+		Issuer: issuer, Subject: name, SubjectClaim: r.Header.Get("X-Claim"), User: identity.UserKey(issuer, name),
 		ClientID: "client", Scopes: []string{}, Expires: time.Now().Add(life),
 	}, nil
 }
@@ -409,7 +411,9 @@ var aliceKey = userKey("alice")
 
 func userKey(name string) string { return identity.UserKey("https://issuer.example", name) }
 
-func (g *gateway) ownerKey(name string) string { return owner{"https://issuer.example", name}.key() }
+func (g *gateway) ownerKey(name string) string {
+	return owner{issuer: "https://issuer.example", subject: name}.key()
+}
 
 // answer returns the members of the result.
 func (r *reader) answer() map[string]json.RawMessage {

@@ -89,8 +89,8 @@ func failedToStart(settings *Settings, err error) *answer.Refusal {
 func (b *Bridge) reserve(whose owner, settings *Settings, hello []byte) (*spare, *answer.Refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
-		return nil, closing()
+	if refusal := b.bars(whose); refusal != nil {
+		return nil, refusal
 	}
 	if b.per != PerShared && !b.perUser.Acquire(whose.key(), settings.MaxSessions) {
 		return nil, tooManySessions(settings)

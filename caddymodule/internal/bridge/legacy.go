@@ -190,8 +190,8 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 		s.occupy(launch, settings, open)
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.closed {
-			return closing()
+		if refusal := b.bars(s.owner); refusal != nil {
+			return refusal
 		}
 		b.sessions[s.id] = s
 		return nil

@@ -156,7 +156,7 @@ func (p *pooled) subscribe(ctx context.Context, l *listener, asks translate.Subs
 	switch {
 	case !l.wants.Any():
 		l.finish(nil)
-	case p.ended:
+	case p.ended || p.bridge.barred(l.owner):
 		l.finish(backend.ErrClosed)
 	default:
 		p.listeners[l] = true

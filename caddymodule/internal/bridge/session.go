@@ -72,15 +72,16 @@ type asker interface {
 }
 
 // owner is whom a session belongs to: not the token, which is renewed, but issuer
-// and subject (MCP, Security Best Practices, Session Hijacking). The zero owner is
-// the anonymous one.
-type owner struct{ issuer, subject string }
+// and subject (MCP, Security Best Practices, Session Hijacking), and the claim that the
+// subject is from: the same words in another claim may name another user. The zero owner
+// is the anonymous one.
+type owner struct{ issuer, subject, claim string }
 
 func ownerOf(p *oauth.Principal) owner {
 	if p == nil {
 		return owner{}
 	}
-	return owner{p.Issuer, p.Subject}
+	return owner{p.Issuer, p.Subject, p.SubjectClaim}
 }
 
 // newSessionID returns 128 random bits in visible ASCII.

@@ -107,9 +107,9 @@ func (b *Bridge) enterShared(s *session, settings *Settings) *answer.Refusal {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
+	if refusal := b.bars(s.owner); refusal != nil {
 		b.seats.Release(s.owner.key())
-		return closing()
+		return refusal
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

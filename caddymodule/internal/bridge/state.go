@@ -28,7 +28,7 @@ type sealedState struct {
 func boundTo(call *admission.Call) (string, error) {
 	digest, err := translate.Digest(call.Message)
 	of := ownerOf(call.Principal)
-	return fmt.Sprintf("requestState %q %q %x", of.issuer, of.subject, digest), err
+	return fmt.Sprintf("requestState %q %q %q %x", of.issuer, of.subject, of.claim, digest), err
 }
 
 // openState reads the requestState of a retry. It returns nothing where there is none.

@@ -113,7 +113,7 @@ func TestAUserHasABoundedNumberOfStates(t *testing.T) {
 
 func TestACallThatMayNotWaitIsAnError(t *testing.T) {
 	g := open(t, nil)
-	alice := issued{owner{"https://issuer.example", "alice"}, time.Now().Add(time.Hour)}
+	alice := issued{owner{issuer: "https://issuer.example", subject: "alice"}, time.Now().Add(time.Hour)}
 	for n := range maxStates {
 		g.bridge.states.add(fmt.Sprint(n), alice, time.Now())
 	}

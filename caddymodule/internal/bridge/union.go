@@ -78,7 +78,7 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 	p.mu.Lock()
 	before, there := l.asks, p.listeners[l]
 	l.asks = asks
-	left := l.left
+	left := l.left || p.bridge.barred(l.owner)
 	if !left {
 		p.listeners[l] = true
 	}

@@ -144,7 +144,7 @@ func TestWhoLeavesWhileJoiningLeavesNothing(t *testing.T) {
 	s := g.find(g.session("alice"))
 	p := g.process()
 	for n := range 60 {
-		l := &listener{session: s, at: p, owner: owner{"x", fmt.Sprint(n % 7)}}
+		l := &listener{session: s, at: p, owner: owner{issuer: "x", subject: fmt.Sprint(n % 7)}}
 		var both sync.WaitGroup
 		both.Go(func() {
 			// Whether it joined before it left does not matter.

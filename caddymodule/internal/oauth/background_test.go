@@ -1,6 +1,9 @@
 package oauth
 
 import (
+	"cmp"
+	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"io"
@@ -24,6 +27,7 @@ type bubble struct {
 	err          error // of the key set
 	metadataErr  error
 	hang         bool
+	hold         chan struct{} // answers wait until it is closed, if not nil
 	keyFetches   int
 	metadataGets int
 }
@@ -36,6 +40,11 @@ func (b *bubble) RoundTrip(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		b.mu.Lock()
 		return nil, r.Context().Err()
+	}
+	if hold := b.hold; hold != nil {
+		b.mu.Unlock()
+		<-hold
+		b.mu.Lock()
 	}
 	var document any = map[string]any{"keys": b.keys}
 	err := b.err
@@ -107,6 +116,73 @@ func TestKeysAreRefreshedInTheBackground(t *testing.T) {
 		}
 		refusalOf(t, v, token, 401, "kid")
 	})
+}
+
+// An issuer that replaces a key and keeps its kid gives no sign of it. Until the next
+// refresh the new tokens look forged, and the old key is believed; not longer.
+func TestKeyReplacedUnderItsKeyIDIsKnownAfterARefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{keys: []map[string]any{jwk("a", otherRSAKey(), nil)}}
+		v := b.verifier(t)
+		defer v.Close()
+		signed := func(key *rsa.PrivateKey) string {
+			return mint(jwt.SigningMethodRS256, key, "a", jwt.MapClaims{
+				"iss": bubbleIssuer, "sub": "alice", "aud": testResource, "exp": time.Now().Add(time.Hour).Unix(),
+			}, nil)
+		}
+		old, fresh := signed(otherRSAKey()), signed(rsaKey())
+		accepted(t, v, old)
+		b.change(func() { b.keys = []map[string]any{jwk("a", rsaKey(), nil)} })
+		refusalOf(t, v, fresh, 401, "signature")
+		if n := b.fetches(); n != 1 {
+			t.Errorf("%d fetches: anyone can write a bad signature, so none may cause one", n)
+		}
+		time.Sleep(refreshInterval + time.Second)
+		synctest.Wait()
+		accepted(t, v, fresh)
+		refusalOf(t, v, old, 401, "signature") // though it was in the cache
+	})
+}
+
+// drip is a body that comes a byte at a time and never ends.
+type drip struct{ ctx context.Context }
+
+func (d drip) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Second):
+		p[0] = ' '
+		return 1, nil
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	}
+}
+
+func (d drip) Close() error { return nil }
+
+// dripping answers with such a body.
+type dripping struct{}
+
+func (dripping) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Body: drip{r.Context()}, Request: r}, nil
+}
+
+func TestIssuerThatAnswersByTheDropIsGivenUpInTime(t *testing.T) {
+	for token, timeout := range map[string]time.Duration{"": fetchTimeout, opaqueToken: introspectTimeout} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := (&desk{}).config()
+			cfg.Transport = dripping{}
+			v, err := NewVerifier(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer v.Close()
+			start := time.Now()
+			refusalOf(t, v, cmp.Or(token, bubbleToken("a")), 503, "")
+			if took := time.Since(start); took != timeout {
+				t.Errorf("took %v, want %v", took, timeout)
+			}
+		})
+	}
 }
 
 func TestFailedRefreshIsTriedAgainSoon(t *testing.T) {

@@ -1,45 +1,45 @@
 package oauth
 
 import (
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"hash"
 	"sync"
 	"time"
 )
 
-// tokenDigest stands for a token in the cache.
-type tokenDigest [sha256.Size]byte
-
-// tokenCache remembers verified tokens, the most recently used ones. Its keys are
-// HMACs under a key that never leaves the process, so a dump of the cache's keys
-// neither reveals a token nor tells whether a given one was seen.
+// tokenCache remembers what became of tokens, of the most recently used ones.
 type tokenCache struct {
 	size int
-	macs sync.Pool // of *tokenMAC
 
 	mu      sync.Mutex
 	entries map[tokenDigest]*cacheEntry
 	recent  cacheEntry // head of the ring: next is the newest, prev the oldest
 }
 
-// cacheEntry is a verified token. It is good until a time, and while the key set
-// that verified it has lost no key.
-type cacheEntry struct {
-	digest    tokenDigest
+// verdict is whom a token speaks for, or why it is refused.
+type verdict struct {
 	principal *Principal
-	until     time.Time
-	source    *keySource
-	epoch     uint64
-
-	next, prev *cacheEntry
+	refusal   *Error
 }
 
-type tokenMAC struct {
-	hash  hash.Hash
-	bytes []byte
-	sum   tokenDigest
+// result is the verdict as the two values that callers know.
+func (v verdict) result() (*Principal, error) {
+	if v.refusal != nil {
+		return nil, v.refusal
+	}
+	return v.principal, nil
+}
+
+func (v verdict) none() bool { return v.principal == nil && v.refusal == nil }
+
+// cacheEntry is the verdict on a token. It is good until a time and, where keys were
+// needed, while the set that they are of has lost none.
+type cacheEntry struct {
+	digest  tokenDigest
+	verdict verdict
+	until   time.Time
+	source  *keySource // nil where the issuer itself was asked
+	epoch   uint64
+
+	next, prev *cacheEntry
 }
 
 // newTokenCache returns a cache of at most size tokens, or nil for none.
@@ -47,48 +47,38 @@ func newTokenCache(size int) *tokenCache {
 	if size <= 0 {
 		return nil
 	}
-	var key [32]byte
-	rand.Read(key[:]) // never fails
 	c := &tokenCache{size: size, entries: make(map[tokenDigest]*cacheEntry)}
-	c.macs.New = func() any { return &tokenMAC{hash: hmac.New(sha256.New, key[:])} }
 	c.recent.next, c.recent.prev = &c.recent, &c.recent
 	return c
 }
 
-// digest computes the cache key of a token without allocating.
-func (c *tokenCache) digest(token string) tokenDigest {
-	m := c.macs.Get().(*tokenMAC)
-	m.bytes = append(m.bytes[:0], token...)
-	m.hash.Reset()
-	m.hash.Write(m.bytes)
-	m.hash.Sum(m.sum[:0])
-	clear(m.bytes)
-	sum := m.sum
-	c.macs.Put(m)
-	return sum
-}
-
-// get returns the principal of a token that is still good, or nil.
-func (c *tokenCache) get(digest tokenDigest, now time.Time) *Principal {
+// get returns the verdict on a token that still holds, or none.
+func (c *tokenCache) get(digest tokenDigest, now time.Time) verdict {
+	if c == nil {
+		return verdict{}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[digest]
 	if e == nil {
-		return nil
+		return verdict{}
 	}
-	if !now.Before(e.until) || e.source.epoch.Load() != e.epoch {
+	if !now.Before(e.until) || e.source != nil && e.source.epoch.Load() != e.epoch {
 		c.remove(e)
-		return nil
+		return verdict{}
 	}
 	if c.recent.next != e {
 		e.unlink()
 		e.linkAfter(&c.recent)
 	}
-	return e.principal
+	return e.verdict
 }
 
 // put remembers a token, in place of the one unused the longest if need be.
 func (c *tokenCache) put(e *cacheEntry) {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.entries[e.digest]; old != nil {

@@ -12,22 +12,22 @@ import (
 
 // A digest of a token is of no use outside the cache that made it.
 func TestCacheKeysAreKeyed(t *testing.T) {
-	a, b := newTokenCache(1), newTokenCache(1)
-	first, again := a.digest("token"), a.digest("token")
-	if first != again || first == a.digest("other") {
+	a, b := newTokenDigester(), newTokenDigester()
+	first, again := a.of("token"), a.of("token")
+	if first != again || first == a.of("other") {
 		t.Error("the digest does not stand for the token")
 	}
-	if first == b.digest("token") || first == tokenDigest(sha256.Sum256([]byte("token"))) {
+	if first == b.of("token") || first == tokenDigest(sha256.Sum256([]byte("token"))) {
 		t.Error("the digest is not keyed")
 	}
 }
 
 func TestCacheKeepsTheMostRecentlyUsed(t *testing.T) {
-	c, source, now := newTokenCache(3), &keySource{}, time.Now()
+	c, d, source, now := newTokenCache(3), newTokenDigester(), &keySource{}, time.Now()
 	put := func(name string) {
-		c.put(&cacheEntry{digest: c.digest(name), principal: &Principal{Subject: name}, until: now.Add(time.Minute), source: source})
+		c.put(&cacheEntry{digest: d.of(name), verdict: verdict{principal: &Principal{Subject: name}}, until: now.Add(time.Minute), source: source})
 	}
-	has := func(name string) bool { p := c.get(c.digest(name), now); return p != nil && p.Subject == name }
+	has := func(name string) bool { p := c.get(d.of(name), now).principal; return p != nil && p.Subject == name }
 	put("a")
 	put("b")
 	put("c")
@@ -41,7 +41,7 @@ func TestCacheKeepsTheMostRecentlyUsed(t *testing.T) {
 			t.Errorf("%s is there: %v", name, !want)
 		}
 	}
-	if c.get(c.digest("a"), now.Add(time.Minute)) != nil || c.len() != 2 {
+	if !c.get(d.of("a"), now.Add(time.Minute)).none() || c.len() != 2 {
 		t.Error("an entry outlives its time")
 	}
 	source.epoch.Add(1)
@@ -52,13 +52,13 @@ func TestCacheKeepsTheMostRecentlyUsed(t *testing.T) {
 
 func TestCacheStaysWithinItsBound(t *testing.T) {
 	const size = 1000
-	c, source := newTokenCache(size), &keySource{}
+	c, d, source := newTokenCache(size), newTokenDigester(), &keySource{}
 	var wg sync.WaitGroup
 	for worker := range 4 {
 		wg.Go(func() {
 			for i := range 25_000 {
-				digest := c.digest(fmt.Sprint(worker, i))
-				c.put(&cacheEntry{digest: digest, principal: &Principal{}, until: time.Now().Add(time.Hour), source: source})
+				digest := d.of(fmt.Sprint(worker, i))
+				c.put(&cacheEntry{digest: digest, verdict: verdict{principal: &Principal{}}, until: time.Now().Add(time.Hour), source: source})
 				c.get(digest, time.Now())
 			}
 		})

@@ -22,7 +22,7 @@ type Error struct {
 	// Status is the HTTP status: 400, 401, 403, 429 or 503.
 	Status int
 	// Code is the error code; "" where the request had no token, for then nothing
-	// was wrong with it.
+	// was wrong with it, and where a good token's user is not admitted.
 	Code string
 	// Description is for the client's developer. It says no more than the code does
 	// and when the token ended or that it is for another resource.
@@ -67,17 +67,20 @@ type Scheme struct {
 }
 
 // WriteChallenge sets WWW-Authenticate (RFC 6750 section 3, RFC 9449 section 7.1,
-// RFC 9728 section 5.1), or Retry-After where another token would not help. There
-// is a field for each scheme that is accepted with a 401, and one for the scheme
-// that the client used otherwise; the error stands in the latter. Without schemes
-// there is nothing that the client could do, and so no challenge. What is asked for
-// is e.Scope, or else scopes. Whatever the values are, each field stays one line and
-// its quoted strings stay closed.
+// RFC 9728 section 5.1), or Retry-After where another token would not help; a 403
+// without a code has neither. There is a field for each scheme that is accepted with
+// a 401, and one for the scheme that the client used otherwise; the error stands in
+// the latter. Without schemes there is nothing that the client could do, and so no
+// challenge. What is asked for is e.Scope, or else scopes. Whatever the values are,
+// each field stays one line and its quoted strings stay closed.
 func (e *Error) WriteChallenge(h http.Header, metadataURL string, scopes []string, schemes []Scheme) {
 	if e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests {
 		seconds := (e.RetryAfter + time.Second - 1) / time.Second
 		h.Set("Retry-After", strconv.FormatInt(max(int64(seconds), 1), 10))
 		return
+	}
+	if e.Status == http.StatusForbidden && e.Code == "" {
+		return // another token would be refused as well, so none is asked for
 	}
 	if len(e.Scope) > 0 {
 		scopes = e.Scope

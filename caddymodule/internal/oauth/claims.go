@@ -24,6 +24,7 @@ type claimsRules struct {
 	audience    map[string]bool // in comparable form
 	subject     string
 	scopeClaims []string
+	require     []Requirement
 	skew        time.Duration
 }
 
@@ -59,9 +60,16 @@ func (c *claimsRules) principal(issuer string, claims map[string]any, now time.T
 	if refusal != nil {
 		return nil, refusal
 	}
+	// Last, for only of a good token may it be told whom it admits.
+	for _, r := range c.require {
+		if reason := r.unmet(claims); reason != "" {
+			return nil, notAdmitted(reason, identity.UserKey(issuer, subject))
+		}
+	}
 	return &Principal{
 		Issuer:       issuer,
 		Subject:      subject,
+		SubjectClaim: c.subject,
 		User:         identity.UserKey(issuer, subject),
 		ClientID:     clientID,
 		Scopes:       scopes,
@@ -140,17 +148,18 @@ func (c *claimsRules) checkAudience(claims map[string]any) *Error {
 
 // checkKind refuses what is signed by the issuer and yet no access token: id
 // tokens (RFC 9068 section 5; the hashes are of OpenID Connect Core section
-// 3.3.2.11, the other marks those of Cognito and Keycloak).
+// 3.3.2.11, the other marks those of Cognito, Keycloak and Hydra).
 func checkKind(claims map[string]any) *Error {
 	for _, claim := range []string{"at_hash", "c_hash", "s_hash"} {
 		if has(claims, claim) {
 			return refuse(claim + ": this is an id token")
 		}
 	}
-	for _, claim := range []string{"token_use", "typ"} {
+	// token_type is of introspection, which also knows refresh tokens (RFC 7662 section 2.2).
+	for _, claim := range []string{"token_use", "token_type", "typ"} {
 		kind, _ := claims[claim].(string)
 		switch lowerASCII(kind) {
-		case "id", "refresh", "offline", "logout":
+		case "id", "id_token", "refresh", "refresh_token", "offline", "logout", "logout_token":
 			return refuse(claim + ": the claim names another kind of token")
 		}
 	}
@@ -212,7 +221,8 @@ func (c *claimsRules) scopes(claims map[string]any) ([]string, *Error) {
 	granted := []string{}
 	for _, claim := range c.scopeClaims {
 		var candidates []string
-		switch v := claims[claim].(type) {
+		value, _ := FindClaim(claims, claim)
+		switch v := value.(type) {
 		case nil:
 			continue
 		case string:

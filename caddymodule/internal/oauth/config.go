@@ -19,6 +19,7 @@ const (
 	DefaultClockSkew = 30 * time.Second
 	MaxClockSkew     = 5 * time.Minute
 	DefaultCacheSize = 10_000
+	MaxCacheSize     = 10_000_000
 	DefaultCacheTTL  = 5 * time.Minute
 )
 
@@ -44,21 +45,30 @@ type Config struct {
 	Algorithms []string
 	// Subject is the claim that names the user. Default: sub.
 	Subject string
-	// ScopeClaims are the claims that grant scopes, each a space-separated string
-	// or a list of strings; what any of them grants is granted. Default: scope, scp.
+	// ScopeClaims are the claims that grant scopes, by name or dotted path (see
+	// [FindClaim]), each a space-separated string or a list of strings; what any of
+	// them grants is granted. Default: scope, scp.
 	ScopeClaims []string
+	// Require are claims that every token must have, all of them. A good token without
+	// one is answered 403.
+	Require []Requirement
+	// Introspection is how tokens that are no JWTs are verified. Default: they are
+	// refused.
+	Introspection *Introspection
 	// ClockSkew is how far the issuer's clock may be from ours, 0 to 5 minutes.
 	// Zero means 30 seconds; a negative value means none.
 	ClockSkew time.Duration
-	// CacheSize is how many verified tokens are remembered. Zero means 10,000; a
-	// negative value means none.
+	// CacheSize is how many verified tokens are remembered, up to 10,000,000. Zero means
+	// 10,000; a negative value means none.
 	CacheSize int
-	// CacheTTL is how long a verified token is remembered, never past its exp. Zero
-	// means 5 minutes.
+	// CacheTTL is how long a verified token is remembered, never past its exp: so long a
+	// token that its issuer revokes is good still. Zero means 5 minutes.
 	CacheTTL time.Duration
 
 	// Logger receives what befalls the key sets. Default: slog.Default().
 	Logger *slog.Logger
+	// Meter counts what is done. Default: nothing is counted.
+	Meter Meter
 	// Transport carries the requests to issuers. Default: one of the verifier's own,
 	// with the proxy settings of the environment.
 	Transport http.RoundTripper
@@ -77,9 +87,9 @@ func (c Config) Digest() string {
 		return slices.Compact(values)
 	}
 	parts, err := json.Marshal([]any{
-		"oauth verifier 1",
+		"oauth verifier 2",
 		sorted(c.Issuers), comparableResource(c.Resource), sorted(c.Audience), c.JWKS, sorted(c.Algorithms),
-		c.Subject, c.ScopeClaims, c.ClockSkew, c.CacheSize, c.CacheTTL,
+		c.Subject, c.ScopeClaims, c.Require, c.Introspection.digest(), c.ClockSkew, c.CacheSize, c.CacheTTL,
 	})
 	if err != nil {
 		panic(err) // strings and integers always marshal
@@ -102,6 +112,9 @@ func (c Config) withDefaults() Config {
 	if len(c.ScopeClaims) == 0 {
 		c.ScopeClaims = []string{"scope", "scp"}
 	}
+	if c.Introspection != nil {
+		c.Introspection = c.Introspection.prepared(c.Issuers)
+	}
 	switch {
 	case c.ClockSkew == 0:
 		c.ClockSkew = DefaultClockSkew
@@ -119,6 +132,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Meter == nil {
+		c.Meter = unmetered{}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -167,8 +183,21 @@ func (c Config) validate() (Config, error) {
 	if slices.Contains(c.ScopeClaims, "") {
 		return c, errors.New("scope_claims: a claim needs a name")
 	}
+	for _, r := range c.Require {
+		if err := r.check(); err != nil {
+			return c, err
+		}
+	}
+	if c.Introspection != nil {
+		if err := c.Introspection.check(c.Issuers); err != nil {
+			return c, err
+		}
+	}
 	if c.ClockSkew > MaxClockSkew {
 		return c, fmt.Errorf("clock_skew %s: must be at most %s", c.ClockSkew, MaxClockSkew)
+	}
+	if c.CacheSize > MaxCacheSize {
+		return c, fmt.Errorf("cache size %d: must be at most %d", c.CacheSize, MaxCacheSize)
 	}
 	if c.CacheTTL < 0 {
 		return c, fmt.Errorf("cache ttl %s: must not be negative", c.CacheTTL)

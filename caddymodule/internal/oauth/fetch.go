@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -22,6 +24,7 @@ const (
 // redirect leads into a network that only the gateway can reach.
 type fetcher struct {
 	client *http.Client
+	strict *http.Client // follows no redirect
 	close  func()
 }
 
@@ -36,13 +39,16 @@ func newFetcher(transport http.RoundTripper) *fetcher {
 			TLSHandshakeTimeout:    fetchTimeout,
 			ResponseHeaderTimeout:  fetchTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
-			MaxIdleConnsPerHost:    1,
+			MaxIdleConnsPerHost:    maxAsking,
 			IdleConnTimeout:        30 * time.Second,
 		}
 		f.close = own.CloseIdleConnections
 		transport = own
 	}
 	f.client = &http.Client{Transport: transport, CheckRedirect: sameOrigin}
+	f.strict = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	return f
 }
 
@@ -70,6 +76,33 @@ func (f *fetcher) get(ctx context.Context, address string) ([]byte, error) {
 		return nil, err // a *url.Error, which names method and address
 	}
 	defer resp.Body.Close()
+	return documentOf(resp, address)
+}
+
+// post sends a form and returns the body of a 200 answer. No redirect is followed: what
+// is in the form is for this address. Errors name the address and nothing of the form.
+func (f *fetcher) post(ctx context.Context, address string, header http.Header, form url.Values) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, fmt.Errorf("request for %s: %w", address, err)
+	}
+	req.Header = header
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := f.strict.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return nil, fmt.Errorf("%s: answered %d: it does not accept how the gateway authenticates itself, or its request", address, resp.StatusCode)
+	}
+	return documentOf(resp, address)
+}
+
+// documentOf reads the body of an answer, if that is 200 and not too large.
+func documentOf(resp *http.Response, address string) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s: answered %d, not 200", address, resp.StatusCode)
 	}

@@ -46,6 +46,7 @@ type keySource struct {
 	fetch    *fetcher
 	now      func() time.Time
 	log      *slog.Logger
+	meter    Meter
 	lifetime context.Context
 
 	set   atomic.Pointer[keySet]
@@ -220,6 +221,7 @@ func (s *keySource) startLocked(background bool) (*fetchRun, error) {
 		if err != nil && s.lifetime.Err() == nil {
 			s.log.Warn("keys of issuer could not be fetched", "issuer", s.issuer, "error", err)
 		}
+		s.meter.KeysFetched(err == nil)
 		s.finish(set, err)
 		run.err = err
 		close(run.done)
@@ -349,6 +351,7 @@ func newKeySource(lifetime context.Context, cfg Config, issuer string, fetch *fe
 		fetch:    fetch,
 		now:      cfg.Now,
 		log:      cfg.Logger,
+		meter:    cfg.Meter,
 		lifetime: lifetime,
 		unknown:  make(map[string]time.Time),
 	}

@@ -15,6 +15,9 @@ type Principal struct {
 	Issuer string
 	// Subject is the user as Issuer names them: not empty, no control characters.
 	Subject string
+	// SubjectClaim is the claim that Subject is from. The same words in another claim may
+	// name somebody else.
+	SubjectClaim string
 	// User is [identity.UserKey] of Issuer and Subject.
 	User string
 	// ClientID is the token's client_id, or else its azp, or "".

@@ -20,7 +20,7 @@ func unavailable(reason string, after time.Duration, err error) *Error {
 	return &Error{
 		Status:      http.StatusServiceUnavailable,
 		Code:        CodeTemporarilyUnavailable,
-		Description: "The keys of the authorization server are out of reach",
+		Description: "The authorization server is out of reach",
 		RetryAfter:  max(after, time.Second),
 		Reason:      reason,
 		err:         err,

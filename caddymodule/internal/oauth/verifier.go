@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -11,11 +12,16 @@ type Verifier struct {
 	cfg     Config
 	rules   claimsRules
 	sources map[string]*keySource // by issuer
-	cache   *tokenCache           // nil for none
 	proofs  *replayCache
 	nonces  *nonceIssuer
+	asks    *introspector // nil if none is asked about tokens
+	digests *tokenDigester
+	cache   *tokenCache // nil for none
+	flights flights
 	fetch   *fetcher
-	cancel  context.CancelFunc
+
+	lifetime context.Context
+	cancel   context.CancelFunc
 }
 
 // NewVerifier checks the configuration and returns a verifier. It does not touch
@@ -33,9 +39,11 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 			audience:    make(map[string]bool),
 			subject:     cfg.Subject,
 			scopeClaims: cfg.ScopeClaims,
+			require:     cfg.Require,
 			skew:        cfg.skew(),
 		},
 		sources: make(map[string]*keySource),
+		digests: newTokenDigester(),
 		cache:   newTokenCache(cfg.CacheSize),
 		proofs:  newReplayCache(maxProofs),
 		nonces:  newNonceIssuer(),
@@ -45,6 +53,8 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	for _, audience := range cfg.Audience {
 		v.rules.audience[comparableResource(audience)] = true
 	}
+	v.lifetime = lifetime
+	v.asks = newIntrospector(cfg, v.fetch)
 	for _, issuer := range cfg.Issuers {
 		v.sources[issuer] = newKeySource(lifetime, cfg, issuer, v.fetch)
 	}
@@ -55,21 +65,82 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 // all requests with the same token and must not be changed. That the sender has the
 // keys in [Principal.Confirmation] is for the caller to check: see [Authenticator].
 //
-// The error is always an [*Error]: 401 invalid_token where the token is no good,
-// 503 where that cannot be told because the issuer's keys are out of reach. The
-// call may wait for a fetch of keys, up to ten seconds or until ctx is done.
+// The error is always an [*Error]: 401 invalid_token where the token is no good, 403
+// where it is and lacks what [Config.Require] wants, 503 where that cannot be told
+// because the issuer is out of reach. The call may wait for the issuer, up to ten seconds
+// or until ctx is done.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
 	if len(token) > maxTokenBytes {
 		return nil, refuse("token: longer than 16 KiB")
 	}
-	now := v.cfg.Now()
-	var digest tokenDigest
-	if v.cache != nil {
-		digest = v.cache.digest(token)
-		if p := v.cache.get(digest, now); p != nil {
-			return p, nil
+	digest := v.digests.of(token)
+	if known := v.recall(digest); !known.none() {
+		v.cfg.Meter.TokenLookedUp(LookupHit)
+		return known.result()
+	}
+	for {
+		f, first := v.flights.join(digest)
+		if first {
+			v.fly(ctx, f, digest, token)
+		} else {
+			v.cfg.Meter.TokenLookedUp(LookupShared)
+		}
+		if !f.wait(ctx) {
+			return nil, unavailable("the request ended before its token was verified", 0, context.Cause(ctx))
+		}
+		if !f.abandoned {
+			return f.verdict.result()
 		}
 	}
+}
+
+// recall returns what is known of a token.
+func (v *Verifier) recall(digest tokenDigest) verdict {
+	if known := v.cache.get(digest, v.cfg.Now()); !known.none() {
+		return known
+	}
+	return v.asks.recall(digest)
+}
+
+// fly verifies the token of a flight.
+func (v *Verifier) fly(ctx context.Context, f *flight, digest tokenDigest, token string) {
+	if !v.asks.verifies(token) {
+		v.settle(f, digest, func() verdict {
+			principal, refusal := v.verifyJWT(ctx, digest, token)
+			if refusal != nil && refusal.Status == http.StatusServiceUnavailable && ctx.Err() != nil {
+				return verdict{} // it may have failed only because its client left
+			}
+			return verdict{principal, refusal}
+		})
+		return
+	}
+	// Detached: a client that hangs up, and comes again, must not cost a question each time.
+	asked := v.flights.detach(func() {
+		v.settle(f, digest, func() verdict { return v.introspect(digest, token) })
+	})
+	if !asked {
+		v.settle(f, digest, func() verdict { return verdict{refusal: v.asks.outOfReach(errClosed)} })
+	}
+}
+
+// settle ends a flight by the verdict that another has remembered meanwhile, or else by
+// the one that is found. Finding none leaves it to those who wait.
+func (v *Verifier) settle(f *flight, digest tokenDigest, find func() verdict) {
+	defer v.flights.land(digest, f)
+	// Another may have landed between the look into the cache and this flight.
+	if known := v.recall(digest); !known.none() {
+		v.cfg.Meter.TokenLookedUp(LookupHit)
+		f.end(known)
+		return
+	}
+	v.cfg.Meter.TokenLookedUp(LookupMiss)
+	if found := find(); !found.none() {
+		f.end(found)
+	}
+}
+
+// verifyJWT verifies a JWT by the keys of its issuer.
+func (v *Verifier) verifyJWT(ctx context.Context, digest tokenDigest, token string) (*Principal, *Error) {
 	t, refusal := parseToken(token, v.cfg.Algorithms)
 	if refusal != nil {
 		return nil, refusal
@@ -87,30 +158,51 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error)
 	if refusal := source.verify(ctx, t); refusal != nil {
 		return nil, refusal
 	}
-	now = v.cfg.Now() // a fetch may have taken a while
+	now := v.cfg.Now() // a fetch may have taken a while
 	principal, refusal := v.rules.principal(issuer, t.claims, now)
 	if refusal != nil {
 		return nil, refusal
 	}
-	v.remember(digest, principal, source, epoch, now)
+	if set := source.set.Load(); set != nil {
+		until := v.goodUntil(principal, now, set.fetched.Add(keepKeys))
+		v.remember(&cacheEntry{digest: digest, verdict: verdict{principal: principal}, until: until, source: source, epoch: epoch}, now)
+	}
 	return principal, nil
 }
 
-// remember caches a verified token: for the TTL, but not past its exp, nor past
-// the time for which the keys that verified it are believed.
-func (v *Verifier) remember(digest tokenDigest, p *Principal, source *keySource, epoch uint64, now time.Time) {
-	set := source.set.Load()
-	if v.cache == nil || set == nil {
-		return
+// introspect verifies a token by asking its issuer. What holds for the claims of a JWT
+// holds for those of the answer (RFC 7662 section 2.2), aud included: a token of which it
+// is not said that it is for this resource may be for any other.
+func (v *Verifier) introspect(digest tokenDigest, token string) verdict {
+	claims, refusal := v.asks.ask(v.lifetime, token)
+	var principal *Principal
+	now := v.cfg.Now()
+	if refusal == nil {
+		principal, refusal = v.rules.principal(v.asks.Issuer, claims, now)
 	}
+	if refusal != nil {
+		v.asks.remember(digest, refusal)
+		return verdict{refusal: refusal}
+	}
+	v.remember(&cacheEntry{digest: digest, verdict: verdict{principal: principal}, until: v.goodUntil(principal, now)}, now)
+	return verdict{principal: principal}
+}
+
+// goodUntil is how long a token may be remembered: for the TTL, but not past its exp,
+// nor past further ends.
+func (v *Verifier) goodUntil(p *Principal, now time.Time, ends ...time.Time) time.Time {
 	until := now.Add(v.cfg.CacheTTL)
-	for _, end := range []time.Time{p.Expires, set.fetched.Add(keepKeys)} {
+	for _, end := range append(ends, p.Expires) {
 		if end.Before(until) {
 			until = end
 		}
 	}
-	if until.After(now) {
-		v.cache.put(&cacheEntry{digest: digest, principal: p, until: until, source: source, epoch: epoch})
+	return until
+}
+
+func (v *Verifier) remember(e *cacheEntry, now time.Time) {
+	if e.until.After(now) {
+		v.cache.put(e)
 	}
 }
 
@@ -122,6 +214,7 @@ func (v *Verifier) Config() Config { return v.cfg }
 // that needs keys from the network is answered 503 from then on.
 func (v *Verifier) Close() {
 	v.cancel()
+	v.flights.close()
 	for _, source := range v.sources {
 		source.close()
 	}

@@ -1,0 +1,260 @@
+package integration_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snapgate/snapgate/identity"
+	"github.com/snapgate/snapgate/integration/devauth"
+)
+
+// clientSecret is what the gateways of these tests ask their issuer with. It needs the
+// encoding of RFC 6749 section 2.3.1.
+const clientSecret = "a+secret:of the gateway"
+
+// introspected is the stand-in behind an issuer of its own that can be asked about tokens,
+// with a secret and further lines of the introspect block. The secret is in a file: Caddy
+// itself logs the configuration where it debugs.
+func introspected(t *testing.T, secret string, lines ...string) (site, *devauth.Server) {
+	t.Helper()
+	own, err := devauth.New(devauth.Config{Algorithm: "ES256", Scopes: []string{"tools:use"}, ResourceServers: map[string]string{"gateway": clientSecret}})
+	if err == nil {
+		err = own.Start("127.0.0.1:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { own.Close() })
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := standin()
+	s.issuer = own.Issuer()
+	s.oauth = append([]string{"introspect " + own.Issuer() + "/introspect {", "	client_id gateway", "	client_secret {file." + file + "}"}, lines...)
+	s.oauth = append(s.oauth, "}")
+	return s, own
+}
+
+// opaque is a token of an issuer that says nothing by itself; a good one unless changed.
+func (g *gateway) opaque(t *testing.T, of *devauth.Server, options devauth.MintOptions) string {
+	t.Helper()
+	options.Opaque = true
+	if options.Audience == nil {
+		options.Audience = []string{g.url}
+	}
+	token, err := of.Mint(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestOpaqueTokensAreGoodInBothEras(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []string{"basic", "post"} {
+		s, own := introspected(t, clientSecret, "	auth "+auth)
+		s.mcp = []string{"scopes {", "	base tools:use", "}"}
+		g := start(t, s)
+		token := g.opaque(t, own, devauth.MintOptions{Subject: "alice"})
+		for _, p := range []*peer{g.legacy(t, token), g.modern(t, token)} {
+			if got := p.call(1, "echo", object{"text": auth}); got != auth {
+				t.Errorf("%s: %q", auth, got)
+			}
+		}
+		// The same user by a JWT of the same issuer is the same user.
+		jwt, err := own.Mint(devauth.MintOptions{Subject: "alice", Audience: []string{g.url}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		session := g.legacy(t, token)
+		if got := session.as(jwt).call(2, "echo", object{"text": "refreshed"}); got != "refreshed" {
+			t.Errorf("%s: by a JWT: %q", auth, got)
+		}
+		narrow := g.modern(t, g.opaque(t, own, devauth.MintOptions{Scopes: []string{"other"}}))
+		if a := narrow.post(narrow.toolCall(1, "echo", nil)); a.status != http.StatusForbidden || !strings.Contains(a.header.Get("WWW-Authenticate"), `scope="tools:use"`) {
+			t.Errorf("%s: without the scope: %d %v", auth, a.status, a.header)
+		}
+		if text := g.logs.text(); strings.Contains(text, token) || strings.Contains(text, "secret:of") || strings.Contains(text, "secret%3Aof") {
+			t.Errorf("%s: a token or the secret stands in the log", auth)
+		}
+	}
+}
+
+func TestOpaqueTokensOfNoUse(t *testing.T) {
+	t.Parallel()
+	countsProcesses(t)
+	s, own := introspected(t, clientSecret)
+	g := start(t, s)
+	revoked := g.opaque(t, own, devauth.MintOptions{})
+	own.Revoke(revoked)
+	for name, token := range map[string]string{
+		"invented":               "2YotnFZFEjr1zCsicMWpAA",
+		"revoked":                revoked,
+		"expired":                g.opaque(t, own, devauth.MintOptions{TTL: -time.Hour}),
+		"for another resource":   g.opaque(t, own, devauth.MintOptions{Audience: []string{g.url + "/other"}}),
+		"for no resource":        g.opaque(t, own, devauth.MintOptions{Claims: object{"aud": nil}}),
+		"of another issuer":      g.opaque(t, own, devauth.MintOptions{Issuer: "https://evil.example"}),
+		"of nobody":              g.opaque(t, own, devauth.MintOptions{Claims: object{"sub": nil}}),
+		"refresh token":          g.opaque(t, own, devauth.MintOptions{Claims: object{"token_use": "refresh_token"}}),
+		"id token":               g.opaque(t, own, devauth.MintOptions{Claims: object{"at_hash": "x"}}),
+		"not good before later":  g.opaque(t, own, devauth.MintOptions{Claims: object{"nbf": time.Now().Add(time.Hour).Unix()}}),
+		"JWT by a forged key":    mintOf(t, own, devauth.MintOptions{Audience: []string{g.url}, Sign: devauth.SignForgedKey}),
+		"JWT without signature":  mintOf(t, own, devauth.MintOptions{Audience: []string{g.url}, Sign: devauth.SignNone}),
+		"JWT of another issuer":  mintOf(t, own, devauth.MintOptions{Audience: []string{g.url}, Issuer: "https://evil.example"}),
+		"JWT of the other tests": g.token(t, "alice"),
+	} {
+		for _, p := range []*peer{g.anyone(t, token), g.modern(t, token)} {
+			a := p.post(p.toolCall(1, "echo", nil))
+			if challenge := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized || !strings.Contains(challenge, `error="invalid_token"`) {
+				t.Errorf("%s: %d %q", name, a.status, challenge)
+			}
+		}
+	}
+	if n := len(g.processes(t)); n != 0 {
+		t.Errorf("%d processes run for tokens that are no good", n)
+	}
+}
+
+func mintOf(t *testing.T, of *devauth.Server, options devauth.MintOptions) string {
+	t.Helper()
+	token, err := of.Mint(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// Without a cache each request asks, so that a revoked token ends at once: JWTs too, if
+// they are asked about.
+func TestRevokedTokenEndsWhereNothingIsRemembered(t *testing.T) {
+	t.Parallel()
+	s, own := introspected(t, clientSecret, "	tokens all")
+	s.oauth = append(s.oauth, "cache {", "	size 0", "}")
+	g := start(t, s)
+	token := g.opaque(t, own, devauth.MintOptions{Subject: "alice"})
+	p := g.legacy(t, token)
+	if got := p.call(1, "echo", object{"text": "x"}); got != "x" {
+		t.Fatalf("before: %q", got)
+	}
+	own.Revoke(token)
+	if a := p.post(p.toolCall(2, "echo", nil)); a.status != http.StatusUnauthorized {
+		t.Errorf("after: %d %s", a.status, a.body)
+	}
+	jwt := g.modern(t, mintOf(t, own, devauth.MintOptions{Audience: []string{g.url}}))
+	if got := jwt.call(3, "echo", object{"text": "y"}); got != "y" {
+		t.Errorf("a JWT: %q", got)
+	}
+	own.RetireKeys()
+	if _, err := own.RotateKey(); err != nil {
+		t.Fatal(err)
+	}
+	own.RetireKeys()
+	if a := jwt.post(jwt.toolCall(4, "echo", nil)); a.status != http.StatusUnauthorized {
+		t.Errorf("a JWT that its issuer does not know any more: %d %s", a.status, a.body)
+	}
+}
+
+// What is wrong between gateway and issuer is neither the client's fault nor its business.
+func TestIssuerThatDoesNotKnowTheGateway(t *testing.T) {
+	t.Parallel()
+	s, own := introspected(t, "another-secret")
+	g := start(t, s)
+	token := g.opaque(t, own, devauth.MintOptions{})
+	a := g.anyone(t, token).post(initializeMessage(legacyVersion))
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.header.Get("WWW-Authenticate") != "" || strings.Contains(a.body, "introspect") {
+		t.Errorf("%d %v %s", a.status, a.header, a.body)
+	}
+	refused := g.logs.await(t, 1, func(e entry) bool { return e["msg"] == "refused" })[0]
+	if reason := fmt.Sprint(refused["reason"]); !strings.Contains(reason, "answered 401") || !strings.Contains(reason, "how the gateway authenticates itself") {
+		t.Errorf("logged %v", refused)
+	}
+	if text := g.logs.text(); strings.Contains(text, token) || strings.Contains(text, "another-secret") {
+		t.Error("the token or the secret stands in the log")
+	}
+}
+
+func TestUserWithoutARequiredClaimIsNotAdmitted(t *testing.T) {
+	t.Parallel()
+	countsProcesses(t)
+	s := standin()
+	s.oauth = []string{"require tenant acme", "require realm.groups staff mcp-users"}
+	g := start(t, s)
+	good := object{"tenant": "acme", "realm": object{"groups": []string{"all", "mcp-users"}}}
+	for name, claims := range map[string]object{
+		"neither claim":   {},
+		"one of two":      {"tenant": "acme"},
+		"another tenant":  {"tenant": "acme2", "realm": good["realm"]},
+		"another group":   {"tenant": "acme", "realm": object{"groups": []string{"all"}}},
+		"group elsewhere": {"tenant": "acme", "groups": []string{"staff"}},
+	} {
+		token := g.mint(t, devauth.MintOptions{Subject: "mallory", Claims: claims})
+		for _, p := range []*peer{g.anyone(t, token), g.modern(t, token)} {
+			a := p.post(p.toolCall(1, "echo", nil))
+			if a.status != http.StatusForbidden || a.header.Get("WWW-Authenticate") != "" || strings.Contains(a.body, "acme") || strings.Contains(a.body, "staff") {
+				t.Errorf("%s: %d %v %s", name, a.status, a.header, a.body)
+			}
+		}
+	}
+	if n := len(g.processes(t)); n != 0 {
+		t.Errorf("%d processes run for users who are not admitted", n)
+	}
+	mallory := identity.UserKey(issuer.Issuer(), "mallory")
+	g.logs.await(t, 1, func(e entry) bool {
+		return e["reason"] == "require tenant: the token has no such claim (user "+mallory+")"
+	})
+	expired := g.mint(t, devauth.MintOptions{TTL: -time.Hour})
+	if a := g.anyone(t, expired).post(initializeMessage(legacyVersion)); a.status != http.StatusUnauthorized {
+		t.Errorf("an expired token: %d", a.status)
+	}
+	p := g.legacy(t, g.mint(t, devauth.MintOptions{Subject: "alice", Claims: good}))
+	if got := p.call(1, "echo", object{"text": "in"}); got != "in" {
+		t.Errorf("who has both: %q", got)
+	}
+}
+
+func TestTokensAreCountedOverReloads(t *testing.T) {
+	t.Parallel()
+	s := reloadable()
+	g := start(t, s)
+	lookups := func() (counts [2]int) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, body := g.askAdmin(t, request)
+		if status != http.StatusOK {
+			t.Fatalf("metrics: %d", status)
+		}
+		for i, result := range []string{"hit", "miss"} {
+			head := `snapgate_token_lookups_total{result="` + result + `"} `
+			_, rest, found := strings.Cut(string(body), head)
+			if _, err := fmt.Sscan(rest, &counts[i]); !found || err != nil {
+				t.Fatalf("no %s in\n%s", head, body)
+			}
+		}
+		return counts
+	}
+	if got := lookups(); got != [2]int{} {
+		t.Errorf("before any token: %v", got)
+	}
+	p := g.modern(t, g.token(t, "alice"))
+	for id := range 3 {
+		p.call(id, "echo", nil)
+	}
+	if got := lookups(); got != [2]int{2, 1} {
+		t.Errorf("after three calls with one token: %v", got)
+	}
+	s.mcp = []string{"limits {", "	concurrent 7", "}"}
+	g.renew(t, s)
+	p.call(4, "echo", nil)
+	p.as(g.token(t, "bob")).call(5, "echo", nil)
+	if got := lookups(); got != [2]int{3, 2} {
+		t.Errorf("after a reload, one call more and another token: %v", got)
+	}
+}
