@@ -59,6 +59,7 @@ func (a *App) Handle(_ context.Context, _ caddy.Event) error {
 	if !caddy.Exiting() {
 		return nil
 	}
+	exit()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, h := range a.handlers {

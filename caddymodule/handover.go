@@ -14,13 +14,30 @@ import (
 	"github.com/snapgate/snapgate/identity"
 )
 
-// admittedKey is where mcp_oauth leaves the call for the handlers behind it. Nothing
+// admittedKey is where mcp_oauth leaves the passage for the handlers behind it. Nothing
 // outside this package can put anything there.
 type admittedKey struct{}
 
-func admitted(r *http.Request) *admission.Call {
-	call, _ := r.Context().Value(admittedKey{}).(*admission.Call)
-	return call
+// passage is an admitted call on its way through the handlers behind mcp_oauth.
+type passage struct {
+	call   *admission.Call
+	stream *stream // of the answer, if that has no end of its own
+	// settled says that the call's audit record is written elsewhere.
+	settled bool
+}
+
+func admitted(r *http.Request) *passage {
+	p, _ := r.Context().Value(admittedKey{}).(*passage)
+	return p
+}
+
+// carry takes the call over for mcp_stdio, which ends its streams itself and writes the
+// audit record, since it knows more of both.
+func (p *passage) carry() {
+	p.settled = true
+	if p.stream != nil {
+		p.stream.release()
+	}
 }
 
 // withheld are the header fields that nobody behind gets: credentials, what might pass for
@@ -43,7 +60,7 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	if !authorized {
 		return r
 	}
-	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, call))
+	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, &passage{call: call}))
 	// Those who read the body get what was authorized, with the identity in it, and nothing
 	// where nothing was. mcp_stdio takes the message itself and never reads this.
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil

@@ -17,6 +17,9 @@ type site struct {
 	global  []string // lines in the global options
 	log     []string // lines in the block of the access log
 
+	proxy     string   // host and port of an HTTP server in place of the child
+	proxyWith []string // lines in the block of its reverse_proxy
+
 	issuer    string // default the one of all tests
 	anonymous bool   // in place of oauth
 	plain     bool   // HTTP without TLS, under whatever name a client comes
@@ -81,8 +84,14 @@ func (s site) caddyfile(g *gateway) string {
 	for _, line := range s.routes {
 		fmt.Fprintf(&b, "\t%s\n", line)
 	}
-	fmt.Fprintf(&b, "\tmcp %s {\n", s.endpoint())
-	block("\t\t", "stdio "+strings.Join(quoted(s.command), " "), append([]string{"env " + markName + " " + g.mark}, s.stdio...))
+	directive := "mcp"
+	if s.proxy != "" {
+		directive = "mcp_oauth"
+	}
+	fmt.Fprintf(&b, "\t%s %s {\n", directive, s.endpoint())
+	if s.proxy == "" {
+		block("\t\t", "stdio "+strings.Join(quoted(s.command), " "), append([]string{"env " + markName + " " + g.mark}, s.stdio...))
+	}
 	if s.anonymous {
 		b.WriteString("\t\tanonymous\n")
 	} else {
@@ -94,7 +103,11 @@ func (s site) caddyfile(g *gateway) string {
 	for _, line := range s.mcp {
 		fmt.Fprintf(&b, "\t\t%s\n", line)
 	}
-	b.WriteString("\t}\n}\n")
+	b.WriteString("\t}\n")
+	if s.proxy != "" {
+		block("\t", "reverse_proxy "+s.endpoint()+" "+s.proxy, append([]string{"header_up Host {upstream_hostport}"}, s.proxyWith...))
+	}
+	b.WriteString("}\n")
 	return b.String()
 }
 
