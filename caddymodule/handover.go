@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -40,12 +42,28 @@ func (p *passage) carry() {
 	}
 }
 
-// withheld are the header fields that nobody behind gets: credentials, what might pass for
-// an identity, and what makes frameworks take a request for one of another method than was
-// authorized.
-var withheld = []string{
-	"Authorization", "Dpop", "X-Snapgate-User", "X-Snapgate-Subject", "X-Snapgate-Issuer",
-	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+// withheld are the header fields that nobody behind gets: credentials, and what makes
+// frameworks take a request for one of another method than was authorized.
+var withheld = []string{"Authorization", "Dpop", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// identityPrefix begins the names of header fields that might pass for an identity.
+const identityPrefix = "X-Snapgate-"
+
+// withhold removes them. A server that keeps header fields in variables (RFC 3875 section
+// 4.1.18) knows no difference between a hyphen and an underscore.
+func withhold(h http.Header) {
+	for _, name := range withheld {
+		h.Del(name)
+	}
+	for name := range h {
+		plain := name
+		if strings.IndexByte(name, '_') >= 0 {
+			plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		}
+		if strings.HasPrefix(plain, identityPrefix) || plain != name && slices.Contains(withheld, plain) {
+			delete(h, name)
+		}
+	}
 }
 
 // handOver prepares the request for what stands behind: the call in the context, the
@@ -54,9 +72,7 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		setPlaceholders(repl, call)
 	}
-	for _, name := range withheld {
-		r.Header.Del(name)
-	}
+	withhold(r.Header)
 	if !authorized {
 		return r
 	}
@@ -64,6 +80,7 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	// Those who read the body get what was authorized, with the identity in it, and nothing
 	// where nothing was. mcp_stdio takes the message itself and never reads this.
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+	r.Trailer = nil // of the body that was; some servers take its fields for headers
 	r.Header.Del("Content-Length")
 	if call.Message != nil {
 		r.Body, r.ContentLength = &stampedBody{call: call}, -1

@@ -40,8 +40,9 @@ type stream struct {
 	timer   *time.Timer
 	unhook  func() bool
 	over    atomic.Bool // ended here
-	written bool        // of the answer
-	tail    []byte      // the last bytes of it
+	written bool        // something of the answer
+	events  bool        // it is an event stream, as the server behind writes it
+	tail    []byte      // its last bytes
 }
 
 // release leaves the stream to a handler that ends it itself.
@@ -101,13 +102,25 @@ func (s *stream) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // WriteHeader notes that the answer has begun.
 func (s *stream) WriteHeader(status int) {
-	s.written = s.written || status >= http.StatusOK
+	if status >= http.StatusOK { // others announce the answer's own
+		s.begin()
+	}
 	s.ResponseWriter.WriteHeader(status)
+}
+
+// begin looks at the headers before encode, which may stand in front, has had its say.
+func (s *stream) begin() {
+	if s.written {
+		return
+	}
+	s.written = true
+	h := s.Header()
+	s.events = strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") && h.Get("Content-Encoding") == ""
 }
 
 // Write notes where the answer stands.
 func (s *stream) Write(p []byte) (int, error) {
-	s.written = true
+	s.begin()
 	n, err := s.ResponseWriter.Write(p)
 	const enough = 4 // for the longest end of an event
 	s.tail = append(s.tail, p[max(0, n-enough):n]...)
@@ -118,8 +131,7 @@ func (s *stream) Write(p []byte) (int, error) {
 // finish gives a listen its result, as on any graceful end (MCP 2026-07-28,
 // Subscriptions), if the stream stands between two events.
 func (s *stream) finish(call *admission.Call) {
-	h := s.Header()
-	if call.Message == nil || !strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") || h.Get("Content-Encoding") != "" || !s.betweenEvents() {
+	if call.Message == nil || !s.events || !s.betweenEvents() {
 		return
 	}
 	frame := append([]byte("data: "), backend.ListenResult(call.Message.ID)...)
