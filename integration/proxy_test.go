@@ -172,7 +172,7 @@ func TestProxiedSessionIsTheServers(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
-	for _, e := range g.logs.await(t, 3, func(e entry) bool { name, _ := e["logger"].(string); return strings.HasPrefix(name, "http.log.access") }) {
+	for _, e := range g.logs.await(t, 3, isAccess) {
 		if strings.Contains(fmt.Sprint(e), p.session) {
 			t.Errorf("the session's id is in the access log: %v", e)
 		}
