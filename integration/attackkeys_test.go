@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -15,9 +16,11 @@ import (
 // hostile is an issuer that may answer otherwise than it should.
 type hostile struct {
 	*devauth.Server
-	url     string
+	url  string
+	keys atomic.Int64 // how often they were asked for
+
+	mu      sync.Mutex
 	answers map[string]http.HandlerFunc // in place of its own, by path
-	keys    atomic.Int64                // how often they were asked for
 }
 
 const (
@@ -32,11 +35,13 @@ func hostileIssuer(t *testing.T) *hostile {
 		if r.URL.Path == keySet {
 			h.keys.Add(1)
 		}
-		if answer := h.answers[r.URL.Path]; answer != nil {
-			answer(w, r)
-			return
+		h.mu.Lock()
+		answer := h.answers[r.URL.Path]
+		h.mu.Unlock()
+		if answer == nil {
+			answer = h.Handler().ServeHTTP
 		}
-		h.Handler().ServeHTTP(w, r)
+		answer(w, r)
 	}))
 	h.url = "http://" + front.Listener.Addr().String()
 	var err error
@@ -48,21 +53,28 @@ func hostileIssuer(t *testing.T) *hostile {
 	return h
 }
 
+// answer makes it answer so at a path; nil is its own way.
+func (h *hostile) answer(path string, answer http.HandlerFunc) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answers[path] = answer
+}
+
 // describes makes it say this of itself.
 func (h *hostile) describes(members object) {
-	h.answers[issuerDocument] = func(w http.ResponseWriter, _ *http.Request) {
+	h.answer(issuerDocument, func(w http.ResponseWriter, _ *http.Request) {
 		document := object{"issuer": h.url, "jwks_uri": h.url + keySet, "code_challenge_methods_supported": []string{"S256"}}
 		for name, value := range members {
 			document[name] = value
 		}
 		_ = json.NewEncoder(w).Encode(document)
-	}
-	h.answers["/.well-known/openid-configuration"] = http.NotFound
+	})
+	h.answer("/.well-known/openid-configuration", http.NotFound)
 }
 
 // publishes makes it give out this text as its keys.
 func (h *hostile) publishes(text string) {
-	h.answers[keySet] = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) }
+	h.answer(keySet, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
 }
 
 func (h *hostile) token(t *testing.T, g *gateway, options devauth.MintOptions) string {
@@ -87,7 +99,7 @@ type keyAttack struct {
 // keyAttacks are tried all at one gateway. A row an issuer; elsewhere is another origin.
 func keyAttacks(elsewhere *hostile) []keyAttack {
 	redirect := func(to string) func(*hostile) {
-		return func(h *hostile) { h.answers[keySet] = http.RedirectHandler(to, http.StatusFound).ServeHTTP }
+		return func(h *hostile) { h.answer(keySet, http.RedirectHandler(to, http.StatusFound).ServeHTTP) }
 	}
 	describes := func(members object) func(*hostile) { return func(h *hostile) { h.describes(members) } }
 	publishes := func(text string) func(*hostile) { return func(h *hostile) { h.publishes(text) } }
@@ -102,7 +114,7 @@ func keyAttacks(elsewhere *hostile) []keyAttack {
 		{"RFC 9110 section 15.4", "redirect in a circle", redirect(keySet), 503},
 		{"RFC 9110 section 17.5", "endless answer", publishes(`{"keys":[],"x":"` + strings.Repeat("x", 2<<20) + `"}`), 503},
 		{"RFC 7517 section 5", "web page", publishes("<html>"), 503},
-		{"RFC 7517 section 5", "error", func(h *hostile) { h.answers[keySet] = http.NotFound }, 503},
+		{"RFC 7517 section 5", "error", func(h *hostile) { h.answer(keySet, http.NotFound) }, 503},
 		{"RFC 7517 section 5", "no keys member", publishes("{}"), 503},
 		{"RFC 7517 section 5", "more keys than anybody has", publishes(`{"keys":[` + strings.Repeat("{},", 1000) + `{}]}`), 503},
 		{"RFC 7517 section 5", "all keys withdrawn", publishes(`{"keys":[]}`), 401},
@@ -183,5 +195,30 @@ func TestNewKeyIsSeenAtOnceAndInventedOnesCostOneFetch(t *testing.T) {
 	// One fetch an interval of ten seconds, however long this machine took.
 	if n := h.keys.Load() - before; n > flood/10 {
 		t.Errorf("%d invented keys cost %d fetches", flood, n)
+	}
+}
+
+// An issuer that is down keeps no configuration from loading, is no fault of a token (RFC
+// 6750 section 3.1), and is asked again by itself. Once its keys are known they serve while
+// it is down.
+func TestIssuerMayBeDown(t *testing.T) {
+	t.Parallel()
+	h := hostileIssuer(t)
+	down := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
+	h.answer(keySet, down)
+	s := standin()
+	s.issuer = h.url
+	g := start(t, s)
+	p := g.anyone(t, h.token(t, g, devauth.MintOptions{}))
+	a := p.post(initializeMessage(legacyVersion))
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.header.Get("WWW-Authenticate") != "" {
+		t.Errorf("%d %v", a.status, a.header)
+	}
+	h.answer(keySet, nil)
+	await(t, "the keys", func() bool { return p.post(initializeMessage(legacyVersion)).status == http.StatusOK })
+	h.answer(keySet, down)
+	other := g.anyone(t, h.token(t, g, devauth.MintOptions{Subject: "bob"}))
+	if a := other.post(initializeMessage(legacyVersion)); a.status != http.StatusOK {
+		t.Errorf("a token whose key is known: %d %s", a.status, a.body)
 	}
 }

@@ -222,13 +222,13 @@ func TestProxiedPageIsServedWhereItsOriginIsAllowed(t *testing.T) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		fmt.Fprint(w, "{}")
 	})
-	g := start(t, site{proxy: u.host, proxyWith: []string{"header_up -Origin", "header_down -Access-Control-*"}, mcp: []string{"origins https://app.example"}})
+	g := start(t, site{proxy: u.host, proxyWith: []string{"header_up -Origin", "header_up -Sec-Fetch-Site", "header_down -Access-Control-*"}, mcp: []string{"origins https://app.example"}})
 	p := g.anyone(t, g.token(t, "alice"))
-	a := p.post(initializeMessage(legacyVersion), set("Origin", "https://app.example"))
+	a := p.post(initializeMessage(legacyVersion), set("Origin", "https://app.example"), set("Sec-Fetch-Site", "cross-site"))
 	if got := a.header.Values("Access-Control-Allow-Origin"); a.status != http.StatusOK || len(got) != 1 || got[0] != "https://app.example" {
 		t.Errorf("%d %v", a.status, a.header)
 	}
-	if got := u.only(t); got.header.Get("Origin") != "" {
+	if got := u.only(t); got.header.Get("Origin") != "" || got.header.Get("Sec-Fetch-Site") != "" {
 		t.Errorf("the server behind gets %v", got.header)
 	}
 }
