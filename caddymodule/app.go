@@ -73,6 +73,7 @@ func (a *App) Handle(_ context.Context, event caddy.Event) error {
 	if !caddy.Exiting() {
 		return nil
 	}
+	exit()
 	for _, h := range a.handlers {
 		h.stopping()
 	}

@@ -76,16 +76,9 @@ import (
 // The path is exact. The directive becomes one route, for the path and for the well-known
 // paths of its metadata, with the handlers mcp_oauth and mcp_stdio in it.
 func parseMCP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	h.Next() // the directive's name
 	d := &directive{oauth: &OAuth{}, stdio: &Stdio{}}
-	if h.NextArg() {
-		d.path = h.Val()
-		if !strings.HasPrefix(d.path, "/") || strings.ContainsAny(d.path, "*?#") {
-			return nil, h.Errf("mcp: %q is not one exact path: write one such as /mcp, or none", d.path)
-		}
-	}
-	if h.NextArg() {
-		return nil, h.Errf("mcp: unexpected %q: the directive takes one path, and a block", h.Val())
+	if err := d.parsePath(h.Dispenser); err != nil {
+		return nil, err
 	}
 	if err := d.parse(h.Dispenser); err != nil {
 		return nil, err
@@ -102,6 +95,22 @@ type directive struct {
 	oauth     *OAuth
 	stdio     *Stdio
 	withOAuth bool
+}
+
+// parsePath reads the directive's name and the path behind it.
+func (m *directive) parsePath(d *caddyfile.Dispenser) error {
+	d.Next()
+	name := d.Val()
+	if d.NextArg() {
+		m.path = d.Val()
+		if !strings.HasPrefix(m.path, "/") || strings.ContainsAny(m.path, "*?#") {
+			return d.Errf("%s: %q is not one exact path: write one such as /mcp, or none", name, m.path)
+		}
+	}
+	if d.NextArg() {
+		return d.Errf("%s: unexpected %q: the directive takes one path, and a block", name, d.Val())
+	}
+	return nil
 }
 
 // subdirective reads the arguments and the block behind one name.
@@ -143,11 +152,7 @@ func (m *directive) parse(d *caddyfile.Dispenser) error {
 		{"scopes", m.parseScopes},
 		{"identity", m.parseIdentity},
 		{"anonymous", m.parseAnonymous},
-		{"origins", func(d *caddyfile.Dispenser) error {
-			err := words(d, "origins", &m.oauth.Origins)
-			m.stdio.Origins = m.oauth.Origins
-			return err
-		}},
+		{"origins", m.parseOrigins},
 		{"limits", m.parseLimits},
 		{"audit", m.parseAudit},
 	})
@@ -180,6 +185,12 @@ func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 		handlers = append(handlers, caddyconfig.JSONModuleObject(m.oauth, "handler", "mcp_oauth", nil))
 	}
 	handlers = append(handlers, caddyconfig.JSONModuleObject(m.stdio, "handler", "mcp_stdio", nil))
+	return m.routed(h, handlers), nil
+}
+
+// routed is a route with these handlers for the path, and for the well-known paths of its
+// metadata where that is served.
+func (m *directive) routed(h httpcaddyfile.Helper, handlers []json.RawMessage) []httpcaddyfile.ConfigValue {
 	route := caddyhttp.Route{HandlersRaw: handlers}
 	if m.path != "" {
 		paths := []string{m.path}
@@ -194,7 +205,7 @@ func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 		}
 		route.MatcherSetsRaw = []caddy.ModuleMap{{"path": h.JSON(paths)}}
 	}
-	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
+	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}
 }
 
 func (m *directive) parseScopes(d *caddyfile.Dispenser) error {
@@ -228,6 +239,12 @@ func (m *directive) parseDeny(d *caddyfile.Dispenser) error {
 	}
 	m.oauth.Scopes.Rules = append(m.oauth.Scopes.Rules, ScopeRule{Kind: args[0], Pattern: args[1], Deny: true})
 	return nil
+}
+
+func (m *directive) parseOrigins(d *caddyfile.Dispenser) error {
+	err := words(d, "origins", &m.oauth.Origins)
+	m.stdio.Origins = m.oauth.Origins
+	return err
 }
 
 func (m *directive) parseIdentity(d *caddyfile.Dispenser) error {
@@ -264,14 +281,20 @@ func (m *directive) parseLimits(d *caddyfile.Dispenser) error {
 	}
 	m.stdio.Limits = &Limits{}
 	return parseBlock(d, "limits", nil, []subdirective{
+		m.bodyLimit(),
 		{"concurrent", func(d *caddyfile.Dispenser) error { return count(d, "limits concurrent", &m.stdio.Limits.Concurrent) }},
 		{"sessions", func(d *caddyfile.Dispenser) error { return count(d, "limits sessions", &m.stdio.Limits.Sessions) }},
-		{"body", func(d *caddyfile.Dispenser) error {
-			err := size(d, "limits body", &m.stdio.Limits.Body)
-			m.oauth.MaxBody = m.stdio.Limits.Body
-			return err
-		}},
 	})
+}
+
+func (m *directive) bodyLimit() subdirective {
+	return subdirective{"body", func(d *caddyfile.Dispenser) error {
+		err := size(d, "limits body", &m.oauth.MaxBody)
+		if m.stdio.Limits != nil {
+			m.stdio.Limits.Body = m.oauth.MaxBody
+		}
+		return err
+	}}
 }
 
 func (m *directive) parseAudit(d *caddyfile.Dispenser) error {

@@ -82,6 +82,9 @@ func TestCaddyfileRefuses(t *testing.T) {
 	site := func(block string) string {
 		return "mcp.example.com {\n\tmcp /mcp {\n" + block + "\n\t}\n}\n"
 	}
+	proxied := func(block string) string {
+		return "mcp.example.com {\n\tmcp_oauth /mcp {\n" + block + "\n\t}\n\treverse_proxy /mcp 127.0.0.1:3000\n}\n"
+	}
 	const stdio, oauth = "stdio snapshotd\n", "oauth https://auth.example.com\n"
 	for name, tc := range map[string]struct{ input, want string }{
 		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, identity, limits, oauth, origins, scopes, stdio"},
@@ -124,6 +127,13 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"a key without file":                         {site(stdio + "oauth https://a.example {\n\tintrospect https://a.example/i {\n\tkey\n}\n}"), "introspect key takes a PEM file"},
 		"oauth without issuer":                       {site(stdio + "oauth"), "the issuer of the tokens"},
 		"stdio without command":                      {site("stdio\n" + oauth), "stdio takes the command"},
+		"a command before a proxy":                   {proxied(stdio + oauth), "mcp_oauth: unknown subdirective \"stdio\"; there are: audit, limits, oauth, origins, scopes"},
+		"a proxy for nobody":                         {proxied("audit"), "mcp_oauth: nobody is let in"},
+		"no login before a proxy":                    {proxied(oauth + "anonymous"), "unknown subdirective \"anonymous\""},
+		"limits of sessions that a proxy has":        {proxied(oauth + "limits {\n\tsessions 3\n}"), "limits: unknown subdirective \"sessions\"; there are: body"},
+		"limits without a block before a proxy":      {proxied(oauth + "limits 3"), "limits takes a block"},
+		"a glob path before a proxy":                 {strings.Replace(proxied(oauth), "/mcp {", "/mcp/* {", 1), "mcp_oauth: \"/mcp/*\" is not one exact path"},
+		"two paths before a proxy":                   {strings.Replace(proxied(oauth), "/mcp {", "/mcp /other {", 1), "mcp_oauth: unexpected \"/other\""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := adapt(t, tc.input)

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -14,21 +16,54 @@ import (
 	"github.com/snapgate/snapgate/identity"
 )
 
-// admittedKey is where mcp_oauth leaves the call for the handlers behind it. Nothing
+// admittedKey is where mcp_oauth leaves the passage for the handlers behind it. Nothing
 // outside this package can put anything there.
 type admittedKey struct{}
 
-func admitted(r *http.Request) *admission.Call {
-	call, _ := r.Context().Value(admittedKey{}).(*admission.Call)
-	return call
+// passage is an admitted call on its way through the handlers behind mcp_oauth.
+type passage struct {
+	call   *admission.Call
+	stream *stream // of the answer, if that has no end of its own
+	// settled says that the call's audit record is written elsewhere.
+	settled bool
 }
 
-// withheld are the header fields that nobody behind gets: credentials, what might pass for
-// an identity, and what makes frameworks take a request for one of another method than was
-// authorized.
-var withheld = []string{
-	"Authorization", "Dpop", "X-Snapgate-User", "X-Snapgate-Subject", "X-Snapgate-Issuer",
-	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+func admitted(r *http.Request) *passage {
+	p, _ := r.Context().Value(admittedKey{}).(*passage)
+	return p
+}
+
+// carry takes the call over for mcp_stdio, which ends its streams itself and writes the
+// audit record, since it knows more of both.
+func (p *passage) carry() {
+	p.settled = true
+	if p.stream != nil {
+		p.stream.release()
+	}
+}
+
+// withheld are the header fields that nobody behind gets: credentials, and what makes
+// frameworks take a request for one of another method than was authorized.
+var withheld = []string{"Authorization", "Dpop", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// identityPrefix begins the names of header fields that might pass for an identity.
+const identityPrefix = "X-Snapgate-"
+
+// withhold removes them. A server that keeps header fields in variables (RFC 3875 section
+// 4.1.18) knows no difference between a hyphen and an underscore.
+func withhold(h http.Header) {
+	for _, name := range withheld {
+		h.Del(name)
+	}
+	for name := range h {
+		plain := name
+		if strings.IndexByte(name, '_') >= 0 {
+			plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		}
+		if strings.HasPrefix(plain, identityPrefix) || plain != name && slices.Contains(withheld, plain) {
+			delete(h, name)
+		}
+	}
 }
 
 // handOver prepares the request for what stands behind: the call in the context, the
@@ -37,16 +72,15 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		setPlaceholders(repl, call)
 	}
-	for _, name := range withheld {
-		r.Header.Del(name)
-	}
+	withhold(r.Header)
 	if !authorized {
 		return r
 	}
-	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, call))
+	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, &passage{call: call}))
 	// Those who read the body get what was authorized, with the identity in it, and nothing
 	// where nothing was. mcp_stdio takes the message itself and never reads this.
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+	r.Trailer = nil // of the body that was; some servers take its fields for headers
 	r.Header.Del("Content-Length")
 	if call.Message != nil {
 		r.Body, r.ContentLength = &stampedBody{call: call}, -1

@@ -1,12 +1,13 @@
-// Package caddymodule puts Snapgate into Caddy: OAuth in front of any stdio MCP server.
+// Package caddymodule puts Snapgate into Caddy: OAuth in front of any MCP server.
 //
-// It registers two HTTP handlers and the Caddyfile directive that joins them:
+// It registers two HTTP handlers and their Caddyfile directives:
 //
 //   - http.handlers.mcp_oauth ([OAuth]) answers who sends a request and whether it may
 //     be made. It serves the protected resource metadata, verifies the token, reads
 //     the message once and checks scopes.
 //   - http.handlers.mcp_stdio ([Stdio]) carries it: sessions, processes, identity.
-//   - mcp is the directive; see [parseMCP] for its syntax.
+//   - mcp is the directive; see [parseMCP] for its syntax. mcp_oauth is the one for servers
+//     that speak HTTP themselves, behind a reverse_proxy; see [parseMCPOAuth].
 //
 // The package only adapts. What it adapts stands in internal/ and knows nothing of
 // Caddy.
@@ -21,7 +22,9 @@ func init() {
 	caddy.RegisterModule(new(App))
 	caddy.RegisterModule(new(OAuth))
 	caddy.RegisterModule(new(Stdio))
-	httpcaddyfile.RegisterDirective("mcp", parseMCP)
 	// After encode, so that what must deny stands in a route before it.
+	httpcaddyfile.RegisterDirective("mcp", parseMCP)
 	httpcaddyfile.RegisterDirectiveOrder("mcp", httpcaddyfile.After, "encode")
+	httpcaddyfile.RegisterDirective("mcp_oauth", parseMCPOAuth)
+	httpcaddyfile.RegisterDirectiveOrder("mcp_oauth", httpcaddyfile.After, "encode")
 }

@@ -271,6 +271,10 @@ func (o *OAuth) selfCheck(trails []trail) {
 			"metadata", o.address, "instead", blocked, "path", o.served.inserted)
 		return
 	}
+	if proxy, path := around(trails, o); proxy != "" {
+		o.logger.Warn("what this handler protects is reached without a token, too: write the same path, or none, beside both",
+			"handler", proxy, "path", path)
+	}
 	o.logger.Info("protecting", "resource", o.Resource, "metadata", o.address, "issuers", o.Issuers)
 }
 
@@ -328,7 +332,7 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		o.refuse(w, r, call, refusal)
 		return nil
 	}
-	return next.ServeHTTP(w, handed)
+	return o.pass(w, handed, admitted(handed), next)
 }
 
 // refuse answers, and logs once why.

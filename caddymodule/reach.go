@@ -118,6 +118,9 @@ type simulation struct {
 	depth    int
 	reached  bool
 	answered string // what would answer it instead
+
+	passed *OAuth                      // which is taken to let the request through
+	by     caddyhttp.MiddlewareHandler // what would answer it
 }
 
 func (s *simulation) over() bool { return s.reached || s.answered != "" }
@@ -198,6 +201,9 @@ func (s *simulation) visitOAuth(h *OAuth, r *http.Request) {
 		s.reached = true
 		return
 	}
+	if h == s.passed {
+		return
+	}
 	s.answered = "an mcp_oauth for another resource"
 }
 
@@ -213,6 +219,6 @@ func (s *simulation) visit(h caddyhttp.MiddlewareHandler) {
 	}
 	switch name := module.CaddyModule().ID.Name(); name {
 	case "static_response", "file_server", "reverse_proxy", "error", "acme_server":
-		s.answered = name
+		s.answered, s.by = name, h
 	}
 }

@@ -359,7 +359,11 @@ func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 		unready().Write(w, nil)
 		return nil
 	}
-	call := admitted(r)
+	var call *admission.Call
+	passage := admitted(r)
+	if passage != nil {
+		call = passage.call
+	}
 	switch {
 	case call == nil && s.Anonymous != "":
 		call = s.admitAnonymous(w, r)
@@ -374,6 +378,9 @@ func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 		s.logger.Error("a request came that mcp_oauth has let through for another resource", "its", call.Resource, "mine", s.Resource)
 		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden").Write(w, nil)
 		return nil
+	}
+	if passage != nil {
+		passage.carry()
 	}
 	s.bridge.ServeCall(w, r, call, s.settings)
 	return nil

@@ -12,6 +12,8 @@ import (
 
 // attacks are those that gateways of this kind fell to, where that happened, and the tests
 // that hold that this one does not. A test of another package is named with its folder.
+// Those on tokens, key sets, metadata and sessions have a table each, attacktokens_test.go
+// and so on, with a row an attack that names the section it breaks.
 var attacks = []struct {
 	attack, where string
 	tests         []string
@@ -21,7 +23,10 @@ var attacks = []struct {
 	{"byte order mark, batch, deep nesting, newline in a string", "the same",
 		[]string{"TestSmuggling", "TestNewlinesInARequestMakeNoSecondMessage", "TestRefusalsOfLegacyRequests", "TestRefusalsOfModernRequests"}},
 	{"identity forged in headers or _meta", "Caddy CVE-2026-30851, CVE-2026-52845",
-		[]string{"TestSmuggling", "TestForgedIdentityReachesTheChildInNoMessage", "TestServerCannotStampMessagesToTheClient", "TestIdentityInTheEnvironment"}},
+		[]string{"TestSmuggling", "TestForgedIdentityReachesTheChildInNoMessage", "TestServerCannotStampMessagesToTheClient", "TestIdentityInTheEnvironment",
+			"TestProxiedServerIsToldWhoCalls", "TestProxiedBodyIsTheGatewaysOwn", "caddymodule TestCredentialsAndWhatPassesForAnIdentityAreWithheld"}},
+	{"stream that outlives its token", "",
+		[]string{"TestStreamEndsWithItsToken", "TestSubscriptionEndsWithItsToken", "TestProxiedStreamsEndWithTheirToken", "caddymodule TestStreamsEndWithTheirToken"}},
 	{"ids of two clients collide, progress token of another", "ts-sdk CVE-2026-25536",
 		[]string{"TestEqualIDsOfManyUsersAreNotMixed", "TestWhatAChildWritesIsReadAsItIs", "caddymodule/internal/backend TestTheChildNeverSeesAnIDOrATokenTwice"}},
 	{"late reply after a cancel, cancel of another's id", "the same",
@@ -30,14 +35,15 @@ var attacks = []struct {
 	{"answer to what another was asked", "the same",
 		[]string{"TestServerAsksItsClientInMidCall", "caddymodule/internal/bridge TestResponsesAreTakenForOpenRequestsOfTheSameSessionOnce"}},
 	{"session taken over, second GET replaces the stream, guessable id", "ruby-sdk CVE-2026-33946; CVE-2025-6515",
-		[]string{"TestSessionOfAnotherUserIsAsUnknownAsNone", "TestSessionIsOfIssuerAndSubject", "TestSessionIDsAreUnguessable",
+		[]string{"TestSessionIsOfUseToItsOwnerOnly", "TestSessionOfAnotherUserIsAsUnknownAsNone", "TestSessionIsOfIssuerAndSubject", "TestSessionIDsAreUnguessable",
 			"TestEventOfAnotherSessionIsNeverReplayed", "caddymodule/internal/bridge TestTheNewestWriterReceives"}},
 	{"cross-site POST with text/plain, foreign origin", "go-sdk CVE-2026-33252",
 		[]string{"TestRefusalsOfLegacyRequests", "TestRefusalsOfModernRequests", "caddymodule/internal/admission TestContentTypes"}},
 	{"DNS rebinding", "go-sdk CVE-2026-34742; ts-sdk CVE-2025-66414",
 		[]string{"TestReboundNameIsRefusedOnLoopback", "caddymodule/internal/admission TestHostsOnLoopback"}},
 	{"internal header, another route to the same handler", "Kuadrant GHSA-g53w",
-		[]string{"TestNoPathLeadsAroundTheToken", "TestNothingIsCarriedThatWasNotAuthorizedForIt", "caddymodule TestNothingPassesWithoutAToken"}},
+		[]string{"TestNoPathLeadsAroundTheToken", "TestNothingUnauthorizedReachesTheProxiedServer",
+			"caddymodule TestSelfCheckSeesTheWaysAroundTheToken", "TestNothingIsCarriedThatWasNotAuthorizedForIt", "caddymodule TestNothingPassesWithoutAToken"}},
 	{"filter on the list but not on the call", "Obot up to 0.21",
 		[]string{"TestNothingStartsForATokenWithoutTheScope", "TestSmuggling"}},
 	{"start without authorization", "mcp-bridge GHSA-wvr4",
@@ -54,7 +60,8 @@ var attacks = []struct {
 	{"assertion of a platform forged, sent twice, or passed on to the server", "",
 		[]string{"TestAssertionOfAPlatformTakesThePlaceOfAToken", "TestCredentialsGoNoFurther"}},
 	{"flood of unknown keys, rotation, outage of the issuer", "the same",
-		[]string{"TestAuthorizationServerOutOfReachIsNoFaultOfTheToken", "caddymodule/internal/oauth TestUnknownKeyFloodCostsOneFetchAnInterval",
+		[]string{"TestKeysOfHostileIssuersOpenNothing", "TestNewKeyIsSeenAtOnceAndInventedOnesCostOneFetch", "TestIssuerMayBeDown",
+			"TestAuthorizationServerOutOfReachIsNoFaultOfTheToken", "caddymodule/internal/oauth TestUnknownKeyFloodCostsOneFetchAnInterval",
 			"caddymodule/internal/oauth TestRotationIsSeenAtOnce", "caddymodule/internal/oauth TestOutageKeepsKeysForAnHourAndThenAnswers503"}},
 	{"foreign address or endless body through metadata, keys and introspection", "several write-ups",
 		[]string{"caddymodule/internal/oauth TestIssuerThatCannotBeAsked", "caddymodule/internal/oauth TestIssuerThatDoesNotAnswerIsGivenUpInTime",
@@ -63,6 +70,8 @@ var attacks = []struct {
 	{"refresh token, token for another resource or none, by introspection; flood of invented tokens", "",
 		[]string{"TestOpaqueTokensOfNoUse", "caddymodule/internal/oauth TestAnswersOfTheIssuerAreHeldToTheRulesOfAToken",
 			"caddymodule/internal/oauth TestFloodOfOpaqueTokensIsBounded", "caddymodule/internal/oauth TestInventedTokensDoNotPushOutGoodOnes"}},
+	{"metadata or challenge that speaks for the attacker", "agentgateway 449, 545; RFC 9728 section 7.3",
+		[]string{"TestMetadataSpeaksForNobodyElse", "TestProtectedResourceMetadata", "caddymodule TestMetadataIsServedToAnyone"}},
 	{"requestState forged, replayed, given to another user", "",
 		[]string{"TestRequestStateIsOfOneUserAndOneCall", "caddymodule/internal/bridge TestAStateIsGoodOnceForItsUserAndItsCall", "caddymodule/internal/seal TestOpenRefusesWhatWasNotMadeHere"}},
 }

@@ -1,9 +1,12 @@
 package integration_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,41 +65,114 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, site{plain: true, command: tc.command, stdio: []string{"per " + tc.per}, mcp: []string{"limits {", "	sessions 1000", "}"}})
-			results := g.conform(t, suite, tc.revision)
-			if len(results) < tc.scenarios {
-				t.Errorf("%d scenarios were run, at least %d make the revision", len(results), tc.scenarios)
+			results := g.conform(t, suite, tc.revision, g.token(t, "alice"))
+			results.fail(t, tc.scenarios, tc.failing)
+		})
+	}
+}
+
+// TestConformanceBehindAProxy runs the suite against the same server over HTTP, behind
+// mcp_oauth and reverse_proxy, and holds that none of it gets there without a token. The
+// server has sessions for legacy clients, in which alone it can ask them.
+func TestConformanceBehindAProxy(t *testing.T) {
+	suite := npmFolder(t, conformancePackages)
+	server := build(t, everythingServer)
+	for name, tc := range map[string]struct {
+		revision  string
+		flags     []string
+		scenarios int // at least
+		failing   []string
+	}{
+		"2025-11-25": {"2025-11-25", []string{"-stateless=false"}, 33, nil},
+		"2026-07-28": {"2026-07-28", nil, 49, notOffered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t, site{plain: true, proxy: overHTTP(t, server, tc.flags...)})
+			results := g.conform(t, suite, tc.revision, g.token(t, "alice"))
+			results.fail(t, tc.scenarios, tc.failing)
+		})
+		t.Run(name+", without a token", func(t *testing.T) {
+			u := upstreamServer(t, nil)
+			g := start(t, site{plain: true, proxy: u.host, log: discreetLog})
+			if results := g.conform(t, suite, tc.revision, ""); len(results) < tc.scenarios {
+				t.Errorf("%d scenarios were run", len(results))
 			}
-			var failing []string
-			for _, scenario := range slices.Sorted(maps.Keys(results)) {
-				if results[scenario] != "" {
-					failing = append(failing, scenario)
+			refused := func(e entry) bool { return e["status"] == 401.0 || e["status"] == 403.0 } // 403 where the suite is a foreign page
+			for _, e := range g.logs.await(t, tc.scenarios, isAccess) {
+				if !refused(e) {
+					t.Errorf("answered without a token: %v", e)
 				}
 			}
-			expected := slices.Sorted(slices.Values(tc.failing))
-			for _, scenario := range failing {
-				if !slices.Contains(expected, scenario) {
-					t.Errorf("%s fails: %s", scenario, results[scenario])
-				}
-			}
-			for _, scenario := range expected {
-				if !slices.Contains(failing, scenario) {
-					t.Errorf("%s is listed as failing, and does not fail", scenario)
-				}
+			if asked := u.take(); len(asked) != 0 {
+				t.Errorf("the server behind was asked %d times, as by %v", len(asked), asked[0])
 			}
 		})
 	}
 }
 
-// conform runs the suite and returns what failed in each scenario, "" where nothing did.
-func (g *gateway) conform(t *testing.T, suite, revision string) map[string]string {
+// overHTTP runs the everything-server on a port of its own until the end of the test.
+func overHTTP(t *testing.T, server string, flags ...string) (host string) {
+	t.Helper()
+	port, _ := freePorts(t)
+	host = fmt.Sprintf("127.0.0.1:%d", port)
+	cmd := exec.Command(server, append([]string{"-http", host}, flags...)...)
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	endWithTests(cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
+		for _, fault := range faults(log.String()) {
+			t.Errorf("in the log of the server:\n%s", fault)
+		}
+	})
+	await(t, "the server behind", func() bool {
+		conn, err := net.Dial("tcp", host)
+		return err == nil && conn.Close() == nil
+	})
+	return host
+}
+
+// scenarios are what failed in each, "" where nothing did.
+type scenarios map[string]string
+
+// fail holds that exactly these fail, of at least so many.
+func (s scenarios) fail(t *testing.T, least int, expected []string) {
+	t.Helper()
+	if len(s) < least {
+		t.Errorf("%d scenarios were run, at least %d make the revision", len(s), least)
+	}
+	for _, scenario := range slices.Sorted(maps.Keys(s)) {
+		switch fails := s[scenario] != ""; {
+		case fails && !slices.Contains(expected, scenario):
+			t.Errorf("%s fails: %s", scenario, s[scenario])
+		case !fails && slices.Contains(expected, scenario):
+			t.Errorf("%s is listed as failing, and does not fail", scenario)
+		}
+	}
+	for _, scenario := range expected {
+		if _, run := s[scenario]; !run {
+			t.Errorf("%s is listed as failing, and was not run", scenario)
+		}
+	}
+}
+
+// conform runs the suite with a token on every request, or with none if it is "".
+func (g *gateway) conform(t *testing.T, suite, revision, token string) scenarios {
 	t.Helper()
 	modules := filepath.Join(suite, "node_modules")
 	out := t.TempDir()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(modules, ".bin", "node"), "--import", "file://"+beside(t, suite, "bearer.mjs"),
-		filepath.Join(modules, ".bin", "conformance"), "server", "--url", g.url, "--requirements", revision, "--output-dir", out)
-	cmd.Env = append(os.Environ(), "BEARER_TOKEN="+g.token(t, "alice"))
+	args := []string{filepath.Join(modules, ".bin", "conformance"), "server", "--url", g.url, "--requirements", revision, "--output-dir", out}
+	if token != "" {
+		args = append([]string{"--import", "file://" + beside(t, suite, "bearer.mjs")}, args...)
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(modules, ".bin", "node"), args...)
+	cmd.Env = append(os.Environ(), "BEARER_TOKEN="+token)
 	text, err := cmd.CombinedOutput() // its exit status says no more than its files
 	results := readChecks(t, out)
 	if len(results) == 0 {
@@ -108,13 +184,13 @@ func (g *gateway) conform(t *testing.T, suite, revision string) map[string]strin
 // resultFolder is the name of a scenario's folder: its kind, its name and a time.
 var resultFolder = regexp.MustCompile(`^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$`)
 
-func readChecks(t *testing.T, out string) map[string]string {
+func readChecks(t *testing.T, out string) scenarios {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(out, "*", "checks.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	results := map[string]string{}
+	results := scenarios{}
 	for _, file := range files {
 		match := resultFolder.FindStringSubmatch(filepath.Base(filepath.Dir(file)))
 		if match == nil {

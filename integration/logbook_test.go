@@ -79,12 +79,15 @@ func (l *logbook) await(t testing.TB, count int, match func(entry) bool) []entry
 	}
 }
 
+// isAccess matches entries of the access log.
+func isAccess(e entry) bool {
+	name, _ := e["logger"].(string)
+	return strings.HasPrefix(name, "http.log.access")
+}
+
 // accessed matches entries of the access log by a field.
 func accessed(field string, value any) func(entry) bool {
-	return func(e entry) bool {
-		name, _ := e["logger"].(string)
-		return strings.HasPrefix(name, "http.log.access") && e[field] == value
-	}
+	return func(e entry) bool { return isAccess(e) && e[field] == value }
 }
 
 // faults are the panics and data races in a log, those of Caddy's own code apart, which

@@ -28,24 +28,25 @@ func npmFolder(t *testing.T, packages []string) string {
 	return folder
 }
 
-// beside writes a script of testdata into a folder of packages, which is where it finds
-// them, until the end of the test.
-func beside(t *testing.T, folder, script string) string {
+// beside writes scripts of testdata into a folder of packages, which is where they find
+// them, until the end of the test. It returns the first.
+func beside(t *testing.T, folder string, scripts ...string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", script))
-	if err != nil {
-		t.Fatal(err)
-	}
 	aside, err := os.MkdirTemp(folder, "script-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(aside) })
-	file := filepath.Join(aside, script)
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
+	for _, script := range scripts {
+		text, err := os.ReadFile(filepath.Join("testdata", script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(aside, script), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return file
+	return filepath.Join(aside, scripts[0])
 }
 
 // npmServer is the command of a server, or a skip where there is no Node.

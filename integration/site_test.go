@@ -20,6 +20,9 @@ type site struct {
 	format  []string // lines in the block of the log of all else; default JSON
 	tls     []string // lines in the block of tls
 
+	proxy     string   // host and port of an HTTP server in place of the child
+	proxyWith []string // lines in the block of its reverse_proxy
+
 	issuer    string // default the one of all tests
 	anonymous bool   // in place of oauth
 	plain     bool   // HTTP without TLS, under whatever name a client comes
@@ -88,8 +91,14 @@ func (s site) caddyfile(g *gateway) string {
 	for _, line := range s.routes {
 		fmt.Fprintf(&b, "\t%s\n", line)
 	}
-	fmt.Fprintf(&b, "\tmcp %s {\n", s.endpoint())
-	block("\t\t", "stdio "+strings.Join(quoted(s.command), " "), append([]string{"env " + markName + " " + g.mark}, s.stdio...))
+	directive := "mcp"
+	if s.proxy != "" {
+		directive = "mcp_oauth"
+	}
+	fmt.Fprintf(&b, "\t%s %s {\n", directive, s.endpoint())
+	if s.proxy == "" {
+		block("\t\t", "stdio "+strings.Join(quoted(s.command), " "), append([]string{"env " + markName + " " + g.mark}, s.stdio...))
+	}
 	if s.anonymous {
 		b.WriteString("\t\tanonymous\n")
 	} else {
@@ -101,7 +110,11 @@ func (s site) caddyfile(g *gateway) string {
 	for _, line := range s.mcp {
 		fmt.Fprintf(&b, "\t\t%s\n", line)
 	}
-	b.WriteString("\t}\n}\n")
+	b.WriteString("\t}\n")
+	if s.proxy != "" {
+		block("\t", "reverse_proxy "+s.endpoint()+" "+s.proxy, append([]string{"header_up Host {upstream_hostport}"}, s.proxyWith...))
+	}
+	b.WriteString("}\n")
 	return b.String()
 }
 

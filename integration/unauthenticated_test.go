@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/snapgate/snapgate/integration/devauth"
 )
@@ -20,46 +19,46 @@ func TestNothingStartsForWhoMayNotCall(t *testing.T) {
 	t.Parallel()
 	countsProcesses(t)
 	g := start(t, scoped())
-	base := g.url[:strings.LastIndexByte(g.url, '/')]
-	tokens := []struct {
-		name  string
-		token string
-		error string // in the challenge
-	}{
-		{"none", "", ""},
-		{"no JWT", "abc", "invalid_token"},
-		{"wrong audience", g.mint(t, devauth.MintOptions{Audience: []string{base + "/other"}}), "invalid_token"},
-		{"prefix of the audience", g.mint(t, devauth.MintOptions{Audience: []string{base}}), "invalid_token"},
-		{"other issuer", g.mint(t, devauth.MintOptions{Issuer: "https://evil.example"}), "invalid_token"},
-		{"expired", g.mint(t, devauth.MintOptions{TTL: -time.Hour}), "invalid_token"},
-		{"not valid yet", g.mint(t, devauth.MintOptions{Claims: object{"nbf": time.Now().Add(time.Hour).Unix()}}), "invalid_token"},
-		{"no end", g.mint(t, devauth.MintOptions{Claims: object{"exp": nil}}), "invalid_token"},
-		{"no subject", g.mint(t, devauth.MintOptions{Claims: object{"sub": nil}}), "invalid_token"},
-		{"unknown key", g.mint(t, devauth.MintOptions{Sign: devauth.SignUnknownKey}), "invalid_token"},
-		{"forged key", g.mint(t, devauth.MintOptions{Sign: devauth.SignForgedKey}), "invalid_token"},
-		{"alg none", g.mint(t, devauth.MintOptions{Sign: devauth.SignNone}), "invalid_token"},
-		{"HMAC with the public key", g.mint(t, devauth.MintOptions{Sign: devauth.SignHMAC}), "invalid_token"},
-		{"corrupt signature", g.mint(t, devauth.MintOptions{Sign: devauth.SignCorrupt}), "invalid_token"},
-		{"id token", g.mint(t, devauth.MintOptions{IDToken: true, Audience: []string{"the-client"}}), "invalid_token"},
-		{"id token made for us", g.mint(t, devauth.MintOptions{IDToken: true, Audience: []string{g.url}, Claims: object{"at_hash": "x"}}), "invalid_token"},
-	}
-	for _, c := range tokens {
-		for _, p := range []*peer{g.anyone(t, c.token), g.modern(t, c.token)} {
-			for _, body := range []string{initializeMessage(legacyVersion), p.message(1, "tools/list", nil), p.toolCall(1, "echo", nil), `[{}]`, `{`} {
-				a := p.post(body)
-				challenge := a.header.Get("WWW-Authenticate")
-				want := `error="` + c.error + `"`
-				if a.status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Bearer ") ||
-					!strings.Contains(challenge, `resource_metadata="`+base+`/.well-known/oauth-protected-resource/mcp"`) ||
-					c.error != "" && !strings.Contains(challenge, want) || c.error == "" && strings.Contains(challenge, "error=") {
-					t.Errorf("%s: %d %q", c.name, a.status, challenge)
+	metadata := `resource_metadata="` + g.url[:strings.LastIndexByte(g.url, '/')] + `/.well-known/oauth-protected-resource/mcp"`
+	for _, attack := range tokenAttacks(t, g) {
+		t.Run(attack.holds+" "+attack.name, func(t *testing.T) {
+			status := attack.status
+			if status == 0 {
+				status = http.StatusUnauthorized
+			}
+			change := func(r *http.Request) {
+				if attack.change != nil {
+					attack.change(r)
 				}
 			}
-		}
+			before, _ := g.logs.find(isRefusal)
+			sent := 0
+			for _, p := range []*peer{g.anyone(t, attack.token), g.modern(t, attack.token)} {
+				for _, body := range []string{initializeMessage(legacyVersion), p.message(1, "tools/list", nil), p.toolCall(1, "echo", nil), `[{}]`, `{`} {
+					a := p.post(body, change)
+					sent++
+					challenge := a.header.Get("WWW-Authenticate")
+					if a.status != status || !strings.HasPrefix(challenge, "Bearer ") || !strings.Contains(challenge, metadata) ||
+						attack.error != "" && !strings.Contains(challenge, `error="`+attack.error+`"`) || attack.error == "" && strings.Contains(challenge, "error=") {
+						t.Errorf("%d %q", a.status, challenge)
+					}
+				}
+			}
+			for _, e := range g.logs.await(t, len(before)+sent, isRefusal)[len(before):] {
+				if reason, _ := e["reason"].(string); !strings.Contains(reason, attack.reason) {
+					t.Errorf("the log's reason is %q, and not about %q", reason, attack.reason)
+				}
+			}
+		})
 	}
 	if n := len(g.processes(t)); n != 0 {
 		t.Fatalf("%d processes run for requests without a good token", n)
 	}
+}
+
+// isRefusal matches what mcp_oauth says of a request that it does not let through.
+func isRefusal(e entry) bool {
+	return e["logger"] == "http.handlers.mcp_oauth" && e["msg"] == "refused"
 }
 
 func TestNothingStartsForATokenWithoutTheScope(t *testing.T) {

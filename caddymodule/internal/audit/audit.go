@@ -26,6 +26,7 @@ const (
 	Cancelled = "cancelled"  // by the client, or because the gateway goes down
 	TimedOut  = "timeout"    // call_timeout
 	Died      = "died"       // the server's process ended in mid-call
+	Passed    = "passed"     // to another handler, such as a proxy, which alone knows the answer
 )
 
 // Record is one call.

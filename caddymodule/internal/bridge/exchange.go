@@ -329,6 +329,17 @@ func RecordRefusal(log *audit.Log, call *admission.Call, refusal *answer.Refusal
 	log.Write(record)
 }
 
+// RecordPassed writes a call that was let through to a server of which no more is known
+// here than that it was asked.
+func RecordPassed(log *audit.Log, call *admission.Call) {
+	if call.Message == nil || call.Message.Kind != message.Request {
+		return
+	}
+	record := newRecord(call)
+	record.Outcome = audit.Passed
+	log.Write(record)
+}
+
 func newRecord(call *admission.Call) audit.Record {
 	record := audit.Record{
 		RequestID: call.RequestID, Era: call.Era.String(), Method: call.Method(), Tool: call.Tool(),

@@ -1,0 +1,24 @@
+package caddymodule
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+)
+
+func TestCredentialsAndWhatPassesForAnIdentityAreWithheld(t *testing.T) {
+	h := http.Header{}
+	for _, name := range []string{
+		"authorization", "DPoP", "X-Snapgate-User", "x-snapgate-anything", "X_Snapgate_User", "x_snapgate-Subject", "X-Http-Method-Override",
+		"X_HTTP_METHOD_OVERRIDE", "X-Method-Override",
+		"X-Snapgates", "Content-Type", "X_Mine", "Proxy_Authorization", "Mcp-Session-Id",
+	} {
+		h.Set(name, "x")
+	}
+	h["x_snapgate_raw"] = []string{"x"} // as HTTP/2 may have it
+	withhold(h)
+	if got := slices.Sorted(maps.Keys(h)); !slices.Equal(got, []string{"Content-Type", "Mcp-Session-Id", "Proxy_authorization", "X-Snapgates", "X_mine"}) {
+		t.Errorf("left are %q", got)
+	}
+}
