@@ -186,6 +186,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admiss
 // newSession makes a session with a child of its own, which may be a spare.
 func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session, *spare, *answer.Refusal) {
 	s := b.makeSession(call)
+	s.beginning = true // to start a process may take longer than a session may be idle
 	spare, refusal := b.launch(call, settings, protocol.Legacy.String(), helloOf(call.Message), func(launch Launch, open opener) *answer.Refusal {
 		s.occupy(launch, settings, open)
 		b.mu.Lock()

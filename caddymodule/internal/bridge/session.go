@@ -41,6 +41,7 @@ type session struct {
 
 	mu         sync.Mutex
 	ended      bool
+	beginning  bool               // its initialize is yet to be entered
 	calls      map[string]*inCall // in flight, by message.IDKey of the client's id
 	asked      map[string]asking  // of a server to the client, that are open
 	standalone *stream
@@ -177,6 +178,7 @@ func (s *session) begin(m *message.Message) (*inCall, *answer.Refusal) {
 	if s.calls[key] != nil {
 		return nil, answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "A request with the id %s is in flight in this session", m.ID)
 	}
+	s.beginning = false
 	s.streams++
 	in := &inCall{stream: &stream{id: "c" + strconv.Itoa(s.streams), request: bytes.Clone(m.ID), lost: s.lost}}
 	s.calls[key] = in
@@ -329,7 +331,7 @@ func (s *session) reap() {
 	timeout := s.bridge.settings.Load().IdleTimeout
 	s.mu.Lock()
 	left := timeout - time.Since(s.lastUsed)
-	if len(s.calls) > 0 || s.share != nil && s.share.seats > 0 {
+	if s.beginning || len(s.calls) > 0 || s.share != nil && s.share.seats > 0 {
 		left = timeout
 	}
 	due := left <= 0 && !s.ended

@@ -49,6 +49,7 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 		return failedToStart(settings, err)
 	}
 	s := b.makeSession(call)
+	s.beginning = true
 	s.digest = launch.Digest
 	s.share = b.newShare(call, settings, launch.Digest)
 	if refusal := b.enterShared(s, settings); refusal != nil {
