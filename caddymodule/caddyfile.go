@@ -30,6 +30,9 @@ import (
 //		oauth <issuer>... {
 //			resource <uri>
 //			audience <value>...
+//			resource_name <text>
+//			resource_documentation <url>
+//			issuer_metadata
 //			jwks <url>
 //			algorithms <alg>...
 //			subject <claim>
@@ -38,8 +41,11 @@ import (
 //		}
 //		scopes {
 //			base <scope>...
-//			tool|method <name|glob> <scope>...
-//			deny tool|method <name|glob>
+//			tool|prompt|resource|method <name|glob> <scope>...
+//			deny tool|prompt|resource|method <name|glob>
+//			imply <scope> <scope>...
+//			ask base|all
+//			filter on|off
 //		}
 //		identity meta|env|both|off {
 //			claims <name>...
@@ -170,45 +176,15 @@ func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 				paths = append(paths, oauth.MetadataPath(resource))
 			}
 			paths = append(paths, metadataRoot)
+			if m.oauth.IssuerMetadata {
+				paths = append(paths, oauth.IssuerMetadataPath)
+			}
 			slices.Sort(paths[1:])
 			paths = slices.Compact(paths)
 		}
 		route.MatcherSetsRaw = []caddy.ModuleMap{{"path": h.JSON(paths)}}
 	}
 	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
-}
-
-func (m *directive) parseScopes(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.Errf("scopes: unexpected %q: scopes takes a block", d.Val())
-	}
-	m.oauth.Scopes = &Scopes{}
-	rule := func(kind string) subdirective {
-		return subdirective{kind, func(d *caddyfile.Dispenser) error { return m.parseRule(d, kind) }}
-	}
-	return parseBlock(d, "scopes", []string{"tool", "method", "deny"}, []subdirective{
-		{"base", func(d *caddyfile.Dispenser) error { return words(d, "base", &m.oauth.Scopes.Base) }},
-		rule("tool"), rule("method"),
-		{"deny", m.parseDeny},
-	})
-}
-
-func (m *directive) parseRule(d *caddyfile.Dispenser, kind string) error {
-	args := d.RemainingArgs()
-	if len(args) < 2 {
-		return d.Errf("scopes: %s takes a name or glob and the scopes it needs, such as \"%s delete_* files:delete\"", kind, kind)
-	}
-	m.oauth.Scopes.Rules = append(m.oauth.Scopes.Rules, ScopeRule{Kind: kind, Pattern: args[0], Scopes: args[1:]})
-	return nil
-}
-
-func (m *directive) parseDeny(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) != 2 || args[0] != "tool" && args[0] != "method" {
-		return d.Err("scopes: deny takes tool or method and a name or glob, such as \"deny tool admin_*\"")
-	}
-	m.oauth.Scopes.Rules = append(m.oauth.Scopes.Rules, ScopeRule{Kind: args[0], Pattern: args[1], Deny: true})
-	return nil
 }
 
 func (m *directive) parseIdentity(d *caddyfile.Dispenser) error {
@@ -318,6 +294,11 @@ func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
 	return parseBlock(d, "oauth", nil, []subdirective{
 		{"resource", func(d *caddyfile.Dispenser) error { return word(d, "resource", &o.Resource) }},
 		{"audience", func(d *caddyfile.Dispenser) error { return words(d, "audience", &o.Audience) }},
+		{"resource_name", func(d *caddyfile.Dispenser) error { return word(d, "resource_name", &o.ResourceName) }},
+		{"resource_documentation", func(d *caddyfile.Dispenser) error {
+			return word(d, "resource_documentation", &o.ResourceDocumentation)
+		}},
+		{"issuer_metadata", m.parseIssuerMetadata},
 		{"jwks", func(d *caddyfile.Dispenser) error { return word(d, "jwks", &o.JWKS) }},
 		{"algorithms", func(d *caddyfile.Dispenser) error { return words(d, "algorithms", &o.Algorithms) }},
 		{"subject", func(d *caddyfile.Dispenser) error { return word(d, "subject", &o.Subject) }},

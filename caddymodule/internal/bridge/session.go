@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
@@ -141,8 +142,8 @@ func (s *session) kind() kind { return kind{s.owner, s.digest, protocol.Legacy.S
 func (o owner) key() string { return o.issuer + "\n" + o.subject }
 
 // send carries a call that was entered.
-func (s *session) send(conn *backend.Conn, m *message.Message, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
-	return s.sendTo(conn, m, stamp, in, in.stream)
+func (s *session) send(conn *backend.Conn, call *admission.Call, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
+	return s.sendTo(conn, call.Message, stamp, in, shown(call, in.stream))
 }
 
 // sendTo is send where the answer does not go to the client as it is.
