@@ -58,13 +58,16 @@ import (
 //			body <size>
 //		}
 //		audit [off]
+//		handle {
+//			<directives of Caddy>
+//		}
 //	}
 //
 // The path is exact. The directive becomes one route, for the path and for the well-known
 // paths of its metadata, with the handlers mcp_oauth and mcp_stdio in it.
 func parseMCP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next() // the directive's name
-	d := &directive{oauth: &OAuth{}, stdio: &Stdio{}}
+	d := &directive{helper: h, oauth: &OAuth{}, stdio: &Stdio{}}
 	if h.NextArg() {
 		d.path = h.Val()
 		if !strings.HasPrefix(d.path, "/") || strings.ContainsAny(d.path, "*?#") {
@@ -85,10 +88,12 @@ func parseMCP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 
 // directive is what one mcp block says.
 type directive struct {
+	helper    httpcaddyfile.Helper
 	path      string
 	oauth     *OAuth
 	stdio     *Stdio
 	withOAuth bool
+	between   json.RawMessage // of handlers between the two, or nil
 }
 
 // subdirective reads the arguments and the block behind one name.
@@ -137,6 +142,7 @@ func (m *directive) parse(d *caddyfile.Dispenser) error {
 		}},
 		{"limits", m.parseLimits},
 		{"audit", m.parseAudit},
+		{"handle", m.parseHandle},
 	})
 }
 
@@ -150,6 +156,8 @@ func (m *directive) check(d *caddyfile.Dispenser) error {
 		return d.Err("mcp: oauth and anonymous exclude one another")
 	case !m.withOAuth && m.oauth.Scopes != nil:
 		return d.Err("mcp: scopes come from tokens: they need oauth")
+	case !m.withOAuth && m.between != nil:
+		return d.Err("mcp: handle stands behind the login: it needs oauth")
 	}
 	return nil
 }
@@ -165,6 +173,9 @@ func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 		m.stdio.Origins = nil // mcp_oauth decides
 		m.stdio.Resource = m.oauth.Resource
 		handlers = append(handlers, caddyconfig.JSONModuleObject(m.oauth, "handler", "mcp_oauth", nil))
+		if m.between != nil {
+			handlers = append(handlers, m.between)
+		}
 	}
 	handlers = append(handlers, caddyconfig.JSONModuleObject(m.stdio, "handler", "mcp_stdio", nil))
 	route := caddyhttp.Route{HandlersRaw: handlers}

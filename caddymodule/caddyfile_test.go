@@ -84,7 +84,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 	}
 	const stdio, oauth = "stdio snapshotd\n", "oauth https://auth.example.com\n"
 	for name, tc := range map[string]struct{ input, want string }{
-		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, identity, limits, oauth, origins, scopes, stdio"},
+		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, handle, identity, limits, oauth, origins, scopes, stdio"},
 		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: call_timeout, dir, env, idle_timeout, max_processes, pass_env, per, prewarm, queue_timeout, start_timeout, stop_timeout"},
 		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbound dpop\n}"), "there are: algorithms, audience, clock_skew, issuer_metadata, jwks, resource, resource_documentation, resource_name, scope_claims, subject"},
 		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\troot x y\n}"), "there are: ask, base, deny, filter, imply, method, prompt, resource, tool"},
@@ -95,6 +95,9 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"no server":                                  {site(oauth), "write \"stdio <command>\""},
 		"nobody let in":                              {site(stdio), "\"anonymous\" to serve without login"},
 		"oauth and anonymous":                        {site(stdio + oauth + "anonymous"), "exclude one another"},
+		"handle without oauth":                       {site(stdio + "anonymous\nhandle {\n\trespond 403\n}"), "it needs oauth"},
+		"handle with a word":                         {site(stdio + oauth + "handle /x {\n\trespond 403\n}"), "rong argument count"},
+		"an unknown directive in handle":             {site(stdio + oauth + "handle {\n\tnonsense\n}"), "unrecognized directive: nonsense"},
 		"scopes without oauth":                       {site(stdio + "anonymous\nscopes {\n\tbase x\n}"), "they need oauth"},
 		"written twice":                              {site(stdio + stdio + oauth), "written twice"},
 		"env twice":                                  {site("stdio x {\n\tenv A 1\n\tenv A 2\n}\n" + oauth), "A is written twice"},
