@@ -7,6 +7,7 @@ import (
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/policy"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
@@ -20,7 +21,7 @@ func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	call.Rule = decision.Rule
 	switch {
 	case decision.Allowed:
-		if kind := policy.ListedKind(call.Method()); kind != "" && o.Scopes.filters() && o.policy.Filters(kind) {
+		if o.restricts(call.Method()) {
 			call.Visible = func(kind, name string) bool { return o.policy.Visible(kind, name, granted) }
 		}
 		return nil
@@ -36,4 +37,14 @@ func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	})
 	refusal.Missing = decision.Missing
 	return refusal
+}
+
+// restricts says whether what the server tells on a method, or because of it later, may be
+// about things that the caller may not use: entries of a list, or updates of resources.
+func (o *OAuth) restricts(method string) bool {
+	if method == message.MethodListen || method == message.MethodSubscribe {
+		return o.policy.Filters(policy.KindResource)
+	}
+	kind := policy.ListedKind(method)
+	return kind != "" && o.Scopes.filters() && o.policy.Filters(kind)
 }

@@ -73,9 +73,9 @@ type Call struct {
 	// set by who carries the call; nil for nothing.
 	Afterwards func()
 
-	// Visible says whether the principal may use what the list that the call asks for names:
-	// a tool or a prompt by its name, a resource by its URI or template. Nil if the list is
-	// shown as it is.
+	// Visible says whether the principal may use what the list that the call asks for names,
+	// or what the subscription that it makes will report: a tool or a prompt by its name, a
+	// resource by its URI or template. Nil if all is shown.
 	Visible func(kind, name string) bool
 }
 

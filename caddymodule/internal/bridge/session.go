@@ -45,9 +45,10 @@ type session struct {
 	calls      map[string]*inCall // in flight, by message.IDKey of the client's id
 	asked      map[string]asking  // of a server to the client, that are open
 	standalone *stream
-	kept       []*stream // streams of calls that a client may come back to, oldest first
-	streams    int       // number of the next one
-	questions  int       // of the gateway's own
+	reads      func(kind, name string) bool // what of the updates it subscribed to it may read; nil for all
+	kept       []*stream                    // streams of calls that a client may come back to, oldest first
+	streams    int                          // number of the next one
+	questions  int                          // of the gateway's own
 	lastUsed   time.Time
 	idle       *time.Timer
 }
@@ -243,6 +244,9 @@ func (s *session) fromServer(m *message.Message, frame []byte) {
 func (s *session) deliver(from asker, m *message.Message, frame []byte) {
 	s.mu.Lock()
 	switch {
+	case !mayRead(s.reads, m):
+		s.mu.Unlock()
+		return
 	case m.Kind == message.Request && (s.ended || len(s.asked) >= maxAsked):
 		s.mu.Unlock()
 		unheard(from, m)
