@@ -25,14 +25,18 @@ func requestOf(agent string) func(entry) bool {
 	}
 }
 
-// Whoever has to explain a refusal finds one entry for it, by the id of the request, with
-// what was wrong.
-func TestEachRefusalIsLoggedOnceWithItsReason(t *testing.T) {
-	t.Parallel()
-	s := scoped()
-	s.routes = []string{"log_append request_id {http.request.uuid}"}
-	s.log = discreetLog
-	g := start(t, s)
+// explanation is a request that is refused, and what the log says of it.
+type explanation struct {
+	name   string // its User-Agent
+	token  string
+	body   func(*peer) string
+	change func(*http.Request)
+	status int
+	want   entry // further members of the entry
+}
+
+func explained(t *testing.T, g *gateway) []explanation {
+	t.Helper()
 	good := g.token(t, "alice", "tools:use")
 	call := func(tool string) func(*peer) string {
 		return func(p *peer) string { return p.toolCall(1, tool, object{}) }
@@ -41,14 +45,7 @@ func TestEachRefusalIsLoggedOnceWithItsReason(t *testing.T) {
 		r.Header.Set("Mcp-Session-Id", "aaaaaaaaaaaaaaaaaaaaaaaaaa")
 		r.Header.Set("Mcp-Protocol-Version", legacyVersion)
 	}
-	cases := []struct {
-		name   string
-		token  string
-		body   func(*peer) string
-		change func(*http.Request)
-		status int
-		want   entry // further members of the entry
-	}{
+	return []explanation{
 		{"no-token", "", call("echo"), nil, 401, entry{}},
 		{"audience", g.mint(t, devauth.MintOptions{Audience: []string{"https://other.example"}}), call("echo"), nil, 401, entry{"claim": "aud"}},
 		{"expired", g.mint(t, devauth.MintOptions{TTL: -time.Hour}), call("echo"), nil, 401, entry{"claim": "exp"}},
@@ -62,7 +59,17 @@ func TestEachRefusalIsLoggedOnceWithItsReason(t *testing.T) {
 		{"header", good, call("echo"), set("Mcp-Name", "pid"), 400, entry{}},
 		{"session", good, func(*peer) string { return `{"jsonrpc":"2.0","id":1,"method":"ping"}` }, lost, 404, entry{}},
 	}
-	for _, c := range cases {
+}
+
+// Whoever has to explain a refusal finds one entry for it, by the id of the request, with
+// what was wrong.
+func TestEachRefusalIsLoggedOnceWithItsReason(t *testing.T) {
+	t.Parallel()
+	s := scoped()
+	s.routes = []string{"log_append request_id {http.request.uuid}"}
+	s.log = discreetLog
+	g := start(t, s)
+	for _, c := range explained(t, g) {
 		p := g.modern(t, c.token)
 		a := p.post(c.body(p), set("User-Agent", c.name), func(r *http.Request) {
 			if c.change != nil {
@@ -122,13 +129,7 @@ func TestNoSecretOfARefusedRequestIsLogged(t *testing.T) {
 		token("a token without scope", devauth.MintOptions{Scopes: []string{"other"}}),
 		token("a token without end", devauth.MintOptions{Claims: object{"exp": nil}}),
 	}
-	for _, bad := range refusedTokens {
-		for _, p := range []*peer{legacy.as(bad), modern.as(bad)} {
-			if a := p.post(p.toolCall(1, "echo", nil)); a.status != http.StatusUnauthorized && a.status != http.StatusForbidden {
-				t.Errorf("%d %s", a.status, a.body)
-			}
-		}
-	}
+	refuseTokens(t, refusedTokens, legacy, modern)
 	for _, p := range []*peer{legacy, modern} {
 		p.call(1, "echo", object{"text": "x"})
 		p.post(p.toolCall(2, "hold", nil))
@@ -155,6 +156,19 @@ func TestNoSecretOfARefusedRequestIsLogged(t *testing.T) {
 	for name, secret := range secrets {
 		if i := strings.Index(log, secret); secret == "" || i >= 0 {
 			t.Errorf("%s is in the log: %q", name, log[max(0, i-300):min(len(log), max(0, i)+100)])
+		}
+	}
+}
+
+// refuseTokens sends each token by each peer, and holds that it is refused.
+func refuseTokens(t *testing.T, tokens []string, peers ...*peer) {
+	t.Helper()
+	for _, bad := range tokens {
+		for _, p := range peers {
+			p = p.as(bad)
+			if a := p.post(p.toolCall(1, "echo", nil)); a.status != http.StatusUnauthorized && a.status != http.StatusForbidden {
+				t.Errorf("%d %s", a.status, a.body)
+			}
 		}
 	}
 }
