@@ -32,8 +32,11 @@ var targetMethods = []string{
 	message.MethodListen, message.MethodComplete,
 }
 
+// listMethods are those whose answers are filtered.
+var listMethods = []string{message.MethodToolsList, message.MethodPromptsList, message.MethodResourcesList, message.MethodTemplatesList}
+
 // knownMethods are those whose look-alikes are refused without a rule on them.
-func knownMethods() []string { return append(targetMethods, baseMethods...) }
+func knownMethods() []string { return slices.Concat(targetMethods, listMethods, baseMethods) }
 
 func needsBaseOnly(method string) bool {
 	return method == "" || slices.Contains(baseMethods, method) || strings.HasPrefix(method, notifications)
