@@ -99,6 +99,9 @@ func (c *Call) Refuse(w http.ResponseWriter, refusal *answer.Refusal) {
 
 // Tool is the name of the tool that is called, or "".
 func (c *Call) Tool() string {
+	if c.About.Kind == policy.KindTool {
+		return c.About.Name
+	}
 	if c.Message == nil || c.Message.Method != message.MethodToolsCall {
 		return ""
 	}
