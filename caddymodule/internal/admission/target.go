@@ -30,13 +30,19 @@ func readTarget(m *message.Message) (policy.Request, *answer.Refusal) {
 	case message.MethodPromptsGet:
 		req.Kind, req.Name = policy.KindPrompt, m.Name()
 	case message.MethodRead, message.MethodSubscribe, message.MethodUnsubscribe:
-		uri, ok := m.Params.String("uri")
+		raw := m.Params.Get("uri")
+		if raw == nil {
+			break // it names no resource, which is for whoever answers it to say
+		}
+		uri, ok := message.Unquote(raw)
 		if !ok {
 			return req, invalidParams("params.uri must be a string")
 		}
 		req.Kind, req.Name = policy.KindResource, uri
 	case message.MethodComplete:
-		return readReference(req, m.Params.Get("ref"))
+		if raw := m.Params.Get("ref"); raw != nil {
+			return readReference(req, raw)
+		}
 	case message.MethodListen:
 		return readSubscriptions(req, m.Params.Get("notifications"))
 	}

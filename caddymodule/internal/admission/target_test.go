@@ -21,6 +21,9 @@ func TestWhatARequestIsAbout(t *testing.T) {
 		`"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":null}}`:                                                  ` "" []`,
 		`"subscriptions/listen","params":{"notifications":[]}`:                                                                              ` "" []`,
 		`"subscriptions/listen","params":{}`:                                                                                                ` "" []`,
+		`"resources/subscribe","params":{}`:                                                                                                 ` "" []`,
+		`"resources/unsubscribe"`:                                                                                                           ` "" []`,
+		`"completion/complete","params":{"argument":{}}`:                                                                                    ` "" []`,
 		`"tools/list","params":{"name":"x"}`:                                                                                                ` "" []`,
 		`"vendor/read","params":{"uri":"x"}`:                                                                                                ` "" []`,
 	} {
@@ -40,10 +43,9 @@ func TestUnclearTargetsAreRefused(t *testing.T) {
 	g := gate(t, Settings{})
 	for _, params := range []string{
 		`"resources/subscribe","params":{"uri":["a:b"]}`,
-		`"resources/subscribe","params":{}`,
-		`"resources/subscribe"`,
+		`"resources/subscribe","params":{"uri":{}}`,
 		`"resources/unsubscribe","params":{"uri":null}`,
-		`"completion/complete","params":{}`,
+		`"completion/complete","params":{"ref":null}`,
 		`"completion/complete","params":{"ref":"ref/prompt"}`,
 		`"completion/complete","params":{"ref":[{"type":"ref/prompt","name":"p"}]}`,
 		`"completion/complete","params":{"ref":{"name":"p"}}`,
