@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -192,4 +193,27 @@ func TestMatchersSeeTheUserAndTheTool(t *testing.T) {
 // mintWithUnit is a token with a nested claim.
 func mintWithUnit(subject, unit string) devauth.MintOptions {
 	return devauth.MintOptions{Subject: subject, Claims: object{"org": object{"unit": unit}}}
+}
+
+// An expression that cannot be evaluated for a user lets nothing through.
+func TestAMatcherThatFailsLetsNothingThrough(t *testing.T) {
+	t.Parallel()
+	s := standin()
+	s.mcp = []string{
+		"handle {",
+		"	@ops expression `{mcp.claims.dept}.startsWith('ops')`",
+		"	respond @ops 403",
+		"}",
+	}
+	g := start(t, s)
+	for dept, want := range map[any]int{"dev": http.StatusOK, "ops-1": http.StatusForbidden, nil: http.StatusInternalServerError} {
+		before := len(g.processes(t))
+		p := g.modern(t, g.mint(t, devauth.MintOptions{Subject: fmt.Sprint("user of ", dept), Claims: object{"dept": dept}}))
+		if a := p.post(p.toolCall(1, "echo", object{"text": "x"})); a.status != want {
+			t.Errorf("%v: %d %s", dept, a.status, a.body)
+		}
+		if after := len(g.processes(t)); want != http.StatusOK && after != before {
+			t.Errorf("%v: a process was started", dept)
+		}
+	}
 }

@@ -3,17 +3,21 @@ package policy
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // A URI is one string of bytes for the gateway, and for the server whatever its library
-// makes of it: it may decode %2e, resolve "..", drop a query, or take file://any/x for /x.
+// makes of it: it may decode %2e, resolve "..", drop a query, take file://any/x for /x, or
+// a wide dot for a dot.
 // Rules must hold for the resource that the server opens in the end, so all that a URI may
 // be read as is looked at. A reading is what one or several of these steps lead to.
 
 // steps are what servers are known to do to a URI before they use it. Each returns what it
 // was given where there is nothing to do.
 var steps = []func(string) string{
-	decode, withoutSpace, withoutTail('\x00'), withoutTail('#'), withoutTail('?'),
+	decode, norm.NFKC.String, withoutSpace, withoutTail('\x00'), withoutTail('#'), withoutTail('?'),
 	withSlashes, withoutDots, withoutDotsInAll, withoutEmptySegments, withoutFinalSlash, withoutFileHost,
 }
 
@@ -53,7 +57,7 @@ func plainURI(uri string) bool {
 				return false
 			}
 		default:
-			if c < 0x20 {
+			if c < 0x20 || c >= utf8.RuneSelf {
 				return false
 			}
 		}
