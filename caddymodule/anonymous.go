@@ -21,7 +21,9 @@ const (
 // request is answered.
 func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admission.Call {
 	if s.Anonymous == anonymousLoopback && (s.exposed || !localRequest(r) || forwarded(r)) {
-		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden: this endpoint serves its own machine only").Write(w, nil)
+		refusal := answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden: this endpoint serves its own machine only")
+		s.logger.Info("refused", bridge.Refused(&admission.Call{RequestID: requestID(r)}, refusal)...)
+		refusal.Write(w, nil)
 		return nil
 	}
 	call, refusal := s.gate.Admit(w, r)
@@ -31,6 +33,7 @@ func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admissio
 	call.RequestID, call.Rule = requestID(r), "anonymous"
 	handOver(r, call, false)
 	if refusal != nil {
+		s.logger.Info("refused", bridge.Refused(call, refusal)...)
 		bridge.RecordRefusal(s.settings.Audit, call, refusal)
 		call.Refuse(w, refusal)
 		return nil

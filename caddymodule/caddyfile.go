@@ -30,6 +30,9 @@ import (
 //		oauth <issuer>... {
 //			resource <uri>
 //			audience <value>...
+//			resource_name <text>
+//			resource_documentation <url>
+//			issuer_metadata
 //			jwks <url>
 //			algorithms <alg>...
 //			subject <claim>
@@ -57,8 +60,11 @@ import (
 //		}
 //		scopes {
 //			base <scope>...
-//			tool|method <name|glob> <scope>...
-//			deny tool|method <name|glob>
+//			tool|prompt|resource|method <name|glob> <scope>...
+//			deny tool|prompt|resource|method <name|glob>
+//			imply <scope> <scope>...
+//			ask base|all
+//			filter on|off
 //		}
 //		identity meta|env|both|off {
 //			claims <name>...
@@ -71,12 +77,15 @@ import (
 //			body <size>
 //		}
 //		audit [off]
+//		handle {
+//			<directives of Caddy>
+//		}
 //	}
 //
 // The path is exact. The directive becomes one route, for the path and for the well-known
 // paths of its metadata, with the handlers mcp_oauth and mcp_stdio in it.
 func parseMCP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	d := &directive{oauth: &OAuth{}, stdio: &Stdio{}}
+	d := &directive{helper: h, oauth: &OAuth{}, stdio: &Stdio{}}
 	if err := d.parsePath(h.Dispenser); err != nil {
 		return nil, err
 	}
@@ -91,10 +100,12 @@ func parseMCP(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 
 // directive is what one mcp block says.
 type directive struct {
+	helper    httpcaddyfile.Helper
 	path      string
 	oauth     *OAuth
 	stdio     *Stdio
 	withOAuth bool
+	between   json.RawMessage // of handlers between the two, or nil
 }
 
 // parsePath reads the directive's name and the path behind it.
@@ -155,6 +166,7 @@ func (m *directive) parse(d *caddyfile.Dispenser) error {
 		{"origins", m.parseOrigins},
 		{"limits", m.parseLimits},
 		{"audit", m.parseAudit},
+		{"handle", m.parseHandle},
 	})
 }
 
@@ -168,6 +180,8 @@ func (m *directive) check(d *caddyfile.Dispenser) error {
 		return d.Err("mcp: oauth and anonymous exclude one another")
 	case !m.withOAuth && m.oauth.Scopes != nil:
 		return d.Err("mcp: scopes come from tokens: they need oauth")
+	case !m.withOAuth && m.between != nil:
+		return d.Err("mcp: handle stands behind the login: it needs oauth")
 	}
 	return nil
 }
@@ -183,6 +197,9 @@ func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 		m.stdio.Origins = nil // mcp_oauth decides
 		m.stdio.Resource = m.oauth.Resource
 		handlers = append(handlers, caddyconfig.JSONModuleObject(m.oauth, "handler", "mcp_oauth", nil))
+		if m.between != nil {
+			handlers = append(handlers, m.between)
+		}
 	}
 	handlers = append(handlers, caddyconfig.JSONModuleObject(m.stdio, "handler", "mcp_stdio", nil))
 	return m.routed(h, handlers), nil
@@ -200,45 +217,15 @@ func (m *directive) routed(h httpcaddyfile.Helper, handlers []json.RawMessage) [
 				paths = append(paths, oauth.MetadataPath(resource))
 			}
 			paths = append(paths, metadataRoot)
+			if m.oauth.IssuerMetadata {
+				paths = append(paths, oauth.IssuerMetadataPath)
+			}
 			slices.Sort(paths[1:])
 			paths = slices.Compact(paths)
 		}
 		route.MatcherSetsRaw = []caddy.ModuleMap{{"path": h.JSON(paths)}}
 	}
 	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}
-}
-
-func (m *directive) parseScopes(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.Errf("scopes: unexpected %q: scopes takes a block", d.Val())
-	}
-	m.oauth.Scopes = &Scopes{}
-	rule := func(kind string) subdirective {
-		return subdirective{kind, func(d *caddyfile.Dispenser) error { return m.parseRule(d, kind) }}
-	}
-	return parseBlock(d, "scopes", []string{"tool", "method", "deny"}, []subdirective{
-		{"base", func(d *caddyfile.Dispenser) error { return words(d, "base", &m.oauth.Scopes.Base) }},
-		rule("tool"), rule("method"),
-		{"deny", m.parseDeny},
-	})
-}
-
-func (m *directive) parseRule(d *caddyfile.Dispenser, kind string) error {
-	args := d.RemainingArgs()
-	if len(args) < 2 {
-		return d.Errf("scopes: %s takes a name or glob and the scopes it needs, such as \"%s delete_* files:delete\"", kind, kind)
-	}
-	m.oauth.Scopes.Rules = append(m.oauth.Scopes.Rules, ScopeRule{Kind: kind, Pattern: args[0], Scopes: args[1:]})
-	return nil
-}
-
-func (m *directive) parseDeny(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	if len(args) != 2 || args[0] != "tool" && args[0] != "method" {
-		return d.Err("scopes: deny takes tool or method and a name or glob, such as \"deny tool admin_*\"")
-	}
-	m.oauth.Scopes.Rules = append(m.oauth.Scopes.Rules, ScopeRule{Kind: args[0], Pattern: args[1], Deny: true})
-	return nil
 }
 
 func (m *directive) parseOrigins(d *caddyfile.Dispenser) error {
@@ -360,6 +347,11 @@ func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
 	return parseBlock(d, "oauth", []string{"require"}, []subdirective{
 		{"resource", func(d *caddyfile.Dispenser) error { return word(d, "resource", &o.Resource) }},
 		{"audience", func(d *caddyfile.Dispenser) error { return words(d, "audience", &o.Audience) }},
+		{"resource_name", func(d *caddyfile.Dispenser) error { return word(d, "resource_name", &o.ResourceName) }},
+		{"resource_documentation", func(d *caddyfile.Dispenser) error {
+			return word(d, "resource_documentation", &o.ResourceDocumentation)
+		}},
+		{"issuer_metadata", m.parseIssuerMetadata},
 		{"jwks", func(d *caddyfile.Dispenser) error { return word(d, "jwks", &o.JWKS) }},
 		{"algorithms", func(d *caddyfile.Dispenser) error { return words(d, "algorithms", &o.Algorithms) }},
 		{"subject", func(d *caddyfile.Dispenser) error { return word(d, "subject", &o.Subject) }},

@@ -30,7 +30,7 @@ import (
 // becomes one route, for the path and for the well-known paths of its metadata, with the
 // handler mcp_oauth in it, which lets pass to the routes behind it what has a token.
 func parseMCPOAuth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	d := &directive{oauth: &OAuth{}, stdio: &Stdio{}} // the latter is left out
+	d := &directive{helper: h, oauth: &OAuth{}, stdio: &Stdio{}} // the latter is left out
 	if err := d.parsePath(h.Dispenser); err != nil {
 		return nil, err
 	}

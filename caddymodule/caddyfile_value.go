@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -91,5 +93,15 @@ func clockSkew(d *caddyfile.Dispenser, into *caddy.Duration) error {
 	if value == 0 {
 		*into = caddy.Duration(-time.Nanosecond)
 	}
+	return nil
+}
+
+// oneOf reads one of a few words.
+func oneOf(d *caddyfile.Dispenser, name string, into *string, words ...string) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 || !slices.Contains(words, args[0]) {
+		return d.Errf("%s takes one of: %s", name, strings.Join(words, ", "))
+	}
+	*into = args[0]
 	return nil
 }

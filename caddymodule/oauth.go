@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -39,6 +37,8 @@ type OAuth struct {
 	// The exact path of the endpoint as clients write it, where the matchers cannot tell:
 	// those of Caddy ignore case, and forget it.
 	Path string `json:"path,omitempty"`
+
+	MetadataSettings
 
 	// Values of the aud claim of which a token must have one. Default: the resource.
 	Audience []string `json:"audience,omitempty"`
@@ -78,6 +78,7 @@ type OAuth struct {
 	logger *slog.Logger
 	audit  *audit.Log
 	policy *policy.Policy
+	grants *expansion
 	keeper *gatekeeper
 
 	mu       sync.Mutex // start and Cleanup
@@ -88,36 +89,8 @@ type OAuth struct {
 	metadata http.Handler
 	served   metadataPaths
 	address  string // of the metadata
-}
 
-// Scopes says what scopes requests need.
-type Scopes struct {
-	// Needed by every request.
-	Base []string `json:"base,omitempty"`
-	// Rules on tools and methods. An exact name beats globs, else the first one wins.
-	Rules []ScopeRule `json:"rules,omitempty"`
-}
-
-// ScopeRule is what a tool or a method needs.
-type ScopeRule struct {
-	// "tool" or "method".
-	Kind string `json:"kind,omitempty"`
-	// A name, or a glob in which * stands for any characters.
-	Pattern string `json:"pattern,omitempty"`
-	// The scopes that it needs beside the base ones.
-	Scopes []string `json:"scopes,omitempty"`
-	// Nobody may use it.
-	Deny bool `json:"deny,omitempty"`
-}
-
-// metadataPaths are the paths at which this handler serves its metadata.
-type metadataPaths struct {
-	inserted string // with the resource's path, unescaped
-	root     bool   // without it, too
-}
-
-func (m metadataPaths) holds(path string) bool {
-	return path == m.inserted || m.root && path == metadataRoot
+	issuerDocument *oauth.IssuerDocument // nil if it is not served
 }
 
 // CaddyModule returns the Caddy module information.
@@ -141,16 +114,13 @@ func (o *OAuth) Provision(ctx caddy.Context) error {
 	if o.MaxBody < 0 {
 		return fmt.Errorf("max_body: %d is negative", o.MaxBody)
 	}
-	cfg := policy.Config{}
-	if o.Scopes != nil {
-		cfg.Base = o.Scopes.Base
-		for _, rule := range o.Scopes.Rules {
-			cfg.Rules = append(cfg.Rules, policy.Rule(rule))
-		}
-	}
 	var err error
-	if o.policy, err = policy.New(cfg); err != nil {
-		return fmt.Errorf("scopes: %w", err)
+	if o.policy, err = o.Scopes.compile(); err != nil {
+		return err
+	}
+	o.grants = &expansion{policy: o.policy}
+	if err := o.checkMetadata(); err != nil {
+		return err
 	}
 	// The resource may be known only at the start: any stands in for it to check the rest.
 	trial := o.config()
@@ -186,7 +156,7 @@ func (o *OAuth) expand() error {
 			expand(&list[i])
 		}
 	}
-	for _, s := range append(o.TokenSettings.values(), &o.Resource, &o.JWKS) {
+	for _, s := range append(o.TokenSettings.values(), &o.Resource, &o.JWKS, &o.ResourceName, &o.ResourceDocumentation) {
 		if *s != "" {
 			expand(s)
 		}
@@ -242,6 +212,7 @@ func (o *OAuth) begin(trails []trail) error {
 	}
 	o.metadata = o.metadataHandler(oauth.Metadata{
 		Resource: o.Resource, AuthorizationServers: o.Issuers, ScopesSupported: o.policy.ScopesSupported(),
+		ResourceName: o.ResourceName, ResourceDocumentation: o.ResourceDocumentation,
 	}, trails)
 	o.gate, err = admission.New(admission.Settings{
 		Resource: o.Resource, Origins: o.Origins, MaxBody: o.MaxBody, ClockSkew: max(0, o.verifier.Config().ClockSkew),
@@ -250,13 +221,12 @@ func (o *OAuth) begin(trails []trail) error {
 	if err != nil {
 		return err
 	}
-	inserted, err := url.PathUnescape(oauth.MetadataPath(o.Resource))
-	if err != nil {
+	if err := o.publish(trails); err != nil {
 		return err
 	}
-	o.served = metadataPaths{inserted: inserted, root: aloneOnHost(trails)}
 	o.selfCheck(trails)
 	o.checkSenders(trails)
+	o.checkIssuerMetadata(trails)
 	return nil
 }
 
@@ -278,23 +248,6 @@ func (o *OAuth) selfCheck(trails []trail) {
 	o.logger.Info("protecting", "resource", o.Resource, "metadata", o.address, "issuers", o.Issuers)
 }
 
-// aloneOnHost says whether no other mcp_oauth answers on the hosts of this one, so that
-// the root form of the metadata can only mean this resource.
-func aloneOnHost(trails []trail) bool {
-	for _, t := range trails {
-		hosts := t.hosts
-		if hosts == nil {
-			hosts = []string{""}
-		}
-		for _, host := range hosts {
-			if len(protectedOn(t.server, host)) > 1 {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 func (o *OAuth) stopping() {}
 
 // Cleanup gives the verifier back, if it was taken: Cleanup also runs after a failed
@@ -302,6 +255,9 @@ func (o *OAuth) stopping() {}
 func (o *OAuth) Cleanup() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.issuerDocument != nil {
+		o.issuerDocument.Close()
+	}
 	if o.poolKey == "" {
 		return nil
 	}
@@ -317,8 +273,8 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return nil
 	}
 	// Nothing else passes without a token, whatever its path looks like.
-	if o.served.holds(r.URL.Path) {
-		o.metadata.ServeHTTP(w, r)
+	if document := o.document(r.URL.Path); document != nil {
+		document.ServeHTTP(w, r)
 		return nil
 	}
 	call, refusal := o.gate.Admit(w, r)
@@ -337,36 +293,13 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 
 // refuse answers, and logs once why.
 func (o *OAuth) refuse(w http.ResponseWriter, r *http.Request, call *admission.Call, refusal *answer.Refusal) {
-	attrs := []any{"request_id", call.RequestID, "status", refusal.Status, "reason", refusal.Error(), "method", audit.Clip(call.Method())}
-	if p := call.Principal; p != nil {
-		attrs = append(attrs, "user", p.User, "client", p.ClientID)
-	}
-	o.logger.Info("refused", attrs...)
+	o.logger.Info("refused", bridge.Refused(call, refusal)...)
 	bridge.RecordRefusal(o.audit, call, refusal)
 	call.Refuse(w, refusal)
 }
 
 func unready() *answer.Refusal {
 	return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "This endpoint is not configured: the gateway's log says why").With("Retry-After", "30")
-}
-
-// authorize checks the scopes of a call.
-func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
-	decision := o.policy.Decide(policy.Request{Method: call.Method(), Tool: call.Tool()}, call.Principal.Scopes)
-	call.Rule = decision.Rule
-	switch {
-	case decision.Allowed:
-		return nil
-	case decision.Denied:
-		refusal := answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden")
-		refusal.Reason = "refused by the rule: " + decision.Rule
-		return refusal
-	}
-	return o.challenge(&oauth.Error{
-		Status: http.StatusForbidden, Code: oauth.CodeInsufficientScope, Scheme: call.Principal.Scheme(), Scope: decision.Needed,
-		Description: "The token lacks a scope that this request needs",
-		Reason:      fmt.Sprintf("the token lacks the scope %s (rule: %s)", strings.Join(decision.Missing, " "), decision.Rule),
-	})
 }
 
 // challenge turns an error of the verifier into an answer.
@@ -380,7 +313,7 @@ func (o *OAuth) challenge(err error) *answer.Refusal {
 		text = http.StatusText(fault.Status)
 	}
 	refusal := answer.New(fault.Status, protocol.CodeInvalidRequest, "%s", text)
-	refusal.Reason = fault.Error()
+	refusal.Reason, refusal.Claim = fault.Error(), fault.Claim()
 	refusal.Header = http.Header{}
 	fault.WriteChallenge(refusal.Header, o.address, o.policy.ScopesSupported(), o.senders.Schemes())
 	return refusal

@@ -66,7 +66,7 @@ func deriveResource(trails []trail, path string) (string, error) {
 func derivePath(paths []string) (string, error) {
 	var exact []string
 	for _, path := range paths {
-		if path == metadataRoot || strings.HasPrefix(path, metadataRoot+"/") {
+		if path == metadataRoot || strings.HasPrefix(path, metadataRoot+"/") || path == oauth.IssuerMetadataPath {
 			continue
 		}
 		if strings.ContainsAny(path, "*%{") {

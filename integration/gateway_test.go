@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -82,17 +83,26 @@ func start(t testing.TB, s site) *gateway {
 	return g
 }
 
-// freePorts finds two that differ: both are held until both are known.
+// handedOut are the ports that tests were given before. Caddy shares a port with whoever
+// listens there already (SO_REUSEPORT), so that two gateways on one would both seem to run,
+// and each get some of the other's connections.
+var handedOut sync.Map
+
+// freePorts finds two that differ and that no other test has: all are held until both are
+// known.
 func freePorts(t testing.TB) (int, int) {
 	t.Helper()
-	var ports [2]int
-	for i := range ports {
+	var ports []int
+	for len(ports) < 2 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		port := l.Addr().(*net.TCPAddr).Port
+		if _, taken := handedOut.LoadOrStore(port, true); !taken {
+			ports = append(ports, port)
+		}
 	}
 	return ports[0], ports[1]
 }

@@ -109,7 +109,7 @@ func TestProtectedResourceMetadata(t *testing.T) {
 	}
 }
 
-// Step-up: a token for reading is not enough to write, the challenge says what is, and
+// Step-up: a token for reading is not enough to write, the challenge says what would be beside it, and
 // a client that asks for that goes on in the same session.
 func TestClientIsToldTheScopeItLacks(t *testing.T) {
 	t.Parallel()
@@ -118,7 +118,7 @@ func TestClientIsToldTheScopeItLacks(t *testing.T) {
 	save := p.toolCall(1, "save_snapshot", object{"summary": "s", "context": "c"})
 	a := p.post(save)
 	challenge := a.header.Get("WWW-Authenticate")
-	if a.status != http.StatusForbidden || !strings.Contains(challenge, `error="insufficient_scope"`) || !strings.Contains(challenge, `scope="snapshot:write"`) {
+	if a.status != http.StatusForbidden || !strings.Contains(challenge, `error="insufficient_scope"`) || !strings.Contains(challenge, `scope="snapshot:write snapshot:read"`) {
 		t.Fatalf("%d %q", a.status, challenge)
 	}
 	text, err := resultText(p.as(g.token(t, "alice", "snapshot:read", "snapshot:write")).post(save))

@@ -16,6 +16,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+	"github.com/snapgate/snapgate/caddymodule/internal/policy"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
@@ -46,8 +47,8 @@ type Settings struct {
 	// Authenticate says who sends the request, and may add to h, the header of the
 	// answer. Nil lets in everyone, with no principal.
 	Authenticate func(h http.Header, r *http.Request) (*oauth.Principal, *answer.Refusal)
-	// Authorize says whether the principal may make the call and sets call.Rule.
-	// Nil allows all.
+	// Authorize says whether the principal may make the call and sets call.Rule, and
+	// call.Visible if the answer is to be filtered. Nil allows all.
 	Authorize func(call *Call) *answer.Refusal
 }
 
@@ -57,11 +58,12 @@ type Call struct {
 	Resource  string           // the resource it was admitted for
 	Message   *message.Message // nil for GET and DELETE
 	Era       protocol.Era
-	Version   string // as the request names it; "" for a legacy request without header
-	SessionID string // legacy
-	Rule      string // the rule that decided about it
-	RequestID string // as the access log has it
-	Bytes     int    // of the body
+	Version   string         // as the request names it; "" for a legacy request without header
+	SessionID string         // legacy
+	About     policy.Request // what its message is about
+	Rule      string         // the rule that decided about it
+	RequestID string         // as the access log has it
+	Bytes     int            // of the body
 	Began     time.Time
 	// GoodUntil is when the token has ended, clock skew included; zero without one. A call
 	// that has begun may finish, a stream ends.
@@ -70,6 +72,11 @@ type Call struct {
 	// Afterwards is left to do when the answer is on its way, which it must not delay. It is
 	// set by who carries the call; nil for nothing.
 	Afterwards func()
+
+	// Visible says whether the principal may use what the list that the call asks for names,
+	// or what the subscription that it makes will report: a tool or a prompt by its name, a
+	// resource by its URI or template. Nil if all is shown.
+	Visible func(kind, name string) bool
 }
 
 // Method is the JSON-RPC method, or the HTTP method of a request without a body.
@@ -92,6 +99,9 @@ func (c *Call) Refuse(w http.ResponseWriter, refusal *answer.Refusal) {
 
 // Tool is the name of the tool that is called, or "".
 func (c *Call) Tool() string {
+	if c.About.Kind == policy.KindTool {
+		return c.About.Name
+	}
 	if c.Message == nil || c.Message.Method != message.MethodToolsCall {
 		return ""
 	}

@@ -74,7 +74,11 @@ func (g *Gate) readMessage(w http.ResponseWriter, r *http.Request, call *Call) *
 		return answer.New(http.StatusBadRequest, code, "%v", err)
 	}
 	call.Message = msg
-	return checkShape(msg)
+	if refusal := checkShape(msg); refusal != nil {
+		return refusal
+	}
+	call.About, refusal = readTarget(msg)
+	return refusal
 }
 
 // checkShape refuses a message whose method or target could be read in two ways: policy

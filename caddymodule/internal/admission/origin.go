@@ -66,9 +66,12 @@ func hostname(hostport string) string {
 func isLoopback(hostport string) bool { return oauth.IsLoopback(hostname(hostport)) }
 
 const (
-	allowMethods  = "GET, POST, DELETE"
-	allowHeaders  = "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name"
-	exposeHeaders = "Mcp-Session-Id, WWW-Authenticate, MCP-Protocol-Version, Retry-After"
+	allowMethods = "GET, POST, DELETE"
+	allowHeaders = "Authorization, DPoP, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, traceparent, tracestate, baggage"
+	// A page cannot read the other fields (Fetch standard, section 3.2.4): it needs the
+	// session, the challenges, the nonce for its next DPoP proof (RFC 9449 section 8) and
+	// when to come back.
+	exposeHeaders = "Mcp-Session-Id, WWW-Authenticate, DPoP-Nonce, MCP-Protocol-Version, Retry-After, Allow"
 )
 
 // checkOrigin refuses browsers of other origins, and answers the preflight of those

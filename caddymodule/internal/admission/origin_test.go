@@ -3,6 +3,7 @@ package admission
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -64,7 +65,7 @@ func TestPreflight(t *testing.T) {
 	allowed := w.Header().Get("Access-Control-Allow-Headers")
 	if w.Header().Get("Access-Control-Allow-Origin") != "https://app.example" || w.Header().Get("Vary") != "Origin" ||
 		w.Header().Get("Access-Control-Allow-Methods") != "GET, POST, DELETE" || w.Header().Get("Access-Control-Allow-Credentials") != "" ||
-		!strings.Contains(allowed, "Authorization") || !strings.HasSuffix(allowed, ", Mcp-Param-Region") {
+		!strings.Contains(allowed, "Authorization") || !strings.Contains(allowed, "DPoP") || !strings.Contains(allowed, "Mcp-Session-Id") || !strings.HasSuffix(allowed, ", Mcp-Param-Region") {
 		t.Errorf("%v", w.Header())
 	}
 	r.Header.Set("Origin", "https://evil.example")
@@ -78,8 +79,11 @@ func TestPagesMayReadTheChallenge(t *testing.T) {
 	g := gate(t, Settings{Origins: []string{"https://app.example"}})
 	w := httptest.NewRecorder()
 	g.Admit(w, post(`x`, "Origin", "https://app.example"))
-	if got := w.Header().Get("Access-Control-Expose-Headers"); !strings.Contains(got, "WWW-Authenticate") || !strings.Contains(got, "Mcp-Session-Id") {
-		t.Errorf("exposed: %q", got)
+	exposed := strings.Split(w.Header().Get("Access-Control-Expose-Headers"), ", ")
+	for _, name := range []string{"WWW-Authenticate", "Mcp-Session-Id", "MCP-Protocol-Version", "DPoP-Nonce", "Retry-After"} {
+		if !slices.Contains(exposed, name) {
+			t.Errorf("%s is not exposed: %q", name, exposed)
+		}
 	}
 }
 

@@ -16,11 +16,13 @@ import (
 
 // Refusal is an answer other than what the client asked for.
 type Refusal struct {
-	Status  int    // HTTP status; 200 once the answer can only be the body
-	Code    int    // JSON-RPC error code
-	Message string // for the client
-	Data    any    // error.data, or nil
-	Reason  string // for the log, where it may say more than Message; never a secret
+	Status  int      // HTTP status; 200 once the answer can only be the body
+	Code    int      // JSON-RPC error code
+	Message string   // for the client
+	Data    any      // error.data, or nil
+	Reason  string   // for the log, where it may say more than Message; never a secret
+	Claim   string   // for the log: the part of the token that was wrong with it, if one was
+	Missing []string // for the log: scopes that would have helped
 	Header  http.Header
 	NoID    bool // the answer is about no request in particular: its id is null
 }

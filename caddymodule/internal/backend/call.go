@@ -17,6 +17,13 @@ type Sink interface {
 	Deliver(Event)
 }
 
+// Adjuster is a [Sink] that has a say in the answer before it is delivered: it edits what
+// the client is to read, in the same pass as everything else.
+type Adjuster interface {
+	Sink
+	Adjust(m *message.Message, edit *message.Editor)
+}
+
 // Event is one thing that the child said about a call, or the end of the call
 // without an answer.
 type Event struct {
@@ -136,6 +143,9 @@ func (call *Call) Answer(m *message.Message) []byte {
 	edit := m.Edit().ID(clientID).DropMeta(identity.MetaPrefix)
 	if adjust := call.conn.cfg.Load().Result; adjust != nil {
 		adjust(call.method, m, edit)
+	}
+	if adjuster, ok := call.sink.(Adjuster); ok {
+		adjuster.Adjust(m, edit)
 	}
 	if call.conn.cfg.Load().Era == protocol.Modern {
 		// Servers say public by default of what is private to one user.

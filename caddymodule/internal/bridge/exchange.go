@@ -315,20 +315,6 @@ func (x *exchange) record(log *audit.Log, e event, err error) {
 	x.call.Afterwards = func() { log.Write(record) }
 }
 
-// RecordRefusal writes a call that the gateway answered itself. Requests only: what
-// is no call is no record.
-func RecordRefusal(log *audit.Log, call *admission.Call, refusal *answer.Refusal) {
-	if call.Message == nil || call.Message.Kind != message.Request {
-		return
-	}
-	record := newRecord(call)
-	record.Outcome, record.Code = audit.Refused, refusal.Code
-	if refusal.Status == http.StatusForbidden {
-		record.Decision = audit.Deny
-	}
-	log.Write(record)
-}
-
 // RecordPassed writes a call that was let through to a server of which no more is known
 // here than that it was asked.
 func RecordPassed(log *audit.Log, call *admission.Call) {

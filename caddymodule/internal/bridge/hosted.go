@@ -203,7 +203,7 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 		defer giveBack()
 		p.enter(s, m)
 		defer p.leave(s)
-		sent, err := p.conn.Call(m, settings.stamp(call.Principal), p.sink(s, call))
+		sent, err := p.conn.Call(m, settings.stamp(call.Principal), shown(call, p.sink(s, call)))
 		if err != nil {
 			return unavailable(err)
 		}

@@ -26,8 +26,7 @@ func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admis
 		refusal = b.legacyMessage(w, r, call, settings)
 	}
 	if refusal != nil {
-		RecordRefusal(settings.Audit, call, refusal)
-		call.Refuse(w, refusal)
+		refuse(w, call, settings, refusal)
 	}
 }
 
@@ -95,6 +94,7 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 	if call.Message.Method == message.MethodInitialize {
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "The session is initialized already")
 	}
+	s.subscribes(call)
 	if s.share != nil {
 		return s.sharedCall(w, r, call, settings, x)
 	}
@@ -104,7 +104,7 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 // sender sends a call to a child.
 func (s *session) sender(conn *backend.Conn, call *admission.Call, settings *Settings) sender {
 	return func(in *inCall) (*backend.Call, error) {
-		return s.send(conn, call.Message, settings.stamp(call.Principal), in)
+		return s.send(conn, call, settings.stamp(call.Principal), in)
 	}
 }
 

@@ -28,6 +28,8 @@ type listener struct {
 	user  string
 	stamp []message.MetaValue // of the user, for what is asked of the server in their name
 
+	visible func(kind, name string) bool // of a modern client: what it may read; nil for all
+
 	// Under pooled.mu:
 	asks  translate.Subscriptions // of a modern server
 	wants translate.Subscriptions // as far as granted
@@ -76,6 +78,7 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 	l := &listener{
 		id: call.Message.ID, stream: &stream{request: call.Message.ID},
 		owner: ownerOf(call.Principal), user: user(call.Principal), stamp: settings.stamp(call.Principal),
+		visible: call.Visible,
 	}
 	if p.server == nil {
 		defer p.quit(l)
@@ -118,7 +121,9 @@ func (l *listener) tell(m *message.Message) {
 		l.session.deliver(nil, m, m.Edit().DropMeta(message.MetaSubscriptionID, identity.MetaPrefix).Bytes())
 		return
 	}
-	l.stream.push(event{frame: translate.Notify(m, l.id), msg: m})
+	if mayRead(l.visible, m) {
+		l.stream.push(event{frame: translate.Notify(m, l.id), msg: m})
+	}
 }
 
 // finish tells the listener that nothing more comes, and why, if that is no good end.

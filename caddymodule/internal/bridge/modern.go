@@ -27,8 +27,7 @@ func (b *Bridge) serveModern(w http.ResponseWriter, r *http.Request, call *admis
 		refusal = b.modernCall(w, r, call, settings)
 	}
 	if refusal != nil {
-		RecordRefusal(settings.Audit, call, refusal)
-		call.Refuse(w, refusal)
+		refuse(w, call, settings, refusal)
 	}
 }
 
@@ -97,7 +96,7 @@ func (b *Bridge) forward(w http.ResponseWriter, r *http.Request, call *admission
 	x := &exchange{stream: &stream{request: call.Message.ID}}
 	p.enter(x.stream, call.Message)
 	defer p.leave(x.stream)
-	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), p.sink(x.stream, call))
+	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), shown(call, p.sink(x.stream, call)))
 	if err != nil {
 		return unavailable(err)
 	}

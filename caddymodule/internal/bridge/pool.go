@@ -194,7 +194,9 @@ func (p *pooled) sink(s *stream, call *admission.Call) backend.Sink {
 	case m.Method == message.MethodToolsList:
 		return lesson{s, p.headers}
 	case m.Method == message.MethodListen && p.bridge.per == PerShared:
-		return ownUpdates{s, user(call.Principal)}
+		return readUpdates{ownUpdates{s, user(call.Principal)}, call.Visible}
+	case m.Method == message.MethodListen && call.Visible != nil:
+		return readUpdates{s, call.Visible}
 	case translate.MayAsk(m.Method):
 		return interruptible{s, p, call}
 	}

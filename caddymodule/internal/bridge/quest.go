@@ -21,6 +21,7 @@ type quest struct {
 	s       *session
 	p       *pooled
 	stamp   []message.MetaValue
+	sink    backend.Sink     // the quest itself, as the server's answers reach it
 	in      *inCall          // with request, set before the first word of the server
 	request *message.Message // of the client, as the server reads it
 
@@ -161,7 +162,7 @@ func (q *quest) again() {
 		q.fail(err)
 		return
 	}
-	call, err := q.s.sendTo(q.p.conn, request, q.stamp, q.in, q)
+	call, err := q.s.sendTo(q.p.conn, request, q.stamp, q.in, q.sink)
 	switch {
 	case err != nil:
 		q.fail(err)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
@@ -45,9 +46,10 @@ type session struct {
 	calls      map[string]*inCall // in flight, by message.IDKey of the client's id
 	asked      map[string]asking  // of a server to the client, that are open
 	standalone *stream
-	kept       []*stream // streams of calls that a client may come back to, oldest first
-	streams    int       // number of the next one
-	questions  int       // of the gateway's own
+	reads      func(kind, name string) bool // what of the updates it subscribed to it may read; nil for all
+	kept       []*stream                    // streams of calls that a client may come back to, oldest first
+	streams    int                          // number of the next one
+	questions  int                          // of the gateway's own
 	lastUsed   time.Time
 	idle       *time.Timer
 }
@@ -143,8 +145,8 @@ func (s *session) kind() kind { return kind{s.owner, s.digest, protocol.Legacy.S
 func (o owner) key() string { return o.issuer + "\n" + o.subject }
 
 // send carries a call that was entered.
-func (s *session) send(conn *backend.Conn, m *message.Message, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
-	return s.sendTo(conn, m, stamp, in, in.stream)
+func (s *session) send(conn *backend.Conn, call *admission.Call, stamp []message.MetaValue, in *inCall) (*backend.Call, error) {
+	return s.sendTo(conn, call.Message, stamp, in, shown(call, in.stream))
 }
 
 // sendTo is send where the answer does not go to the client as it is.
@@ -245,6 +247,9 @@ func (s *session) fromServer(m *message.Message, frame []byte) {
 func (s *session) deliver(from asker, m *message.Message, frame []byte) {
 	s.mu.Lock()
 	switch {
+	case !mayRead(s.reads, m):
+		s.mu.Unlock()
+		return
 	case m.Kind == message.Request && (s.ended || len(s.asked) >= maxAsked):
 		s.mu.Unlock()
 		unheard(from, m)

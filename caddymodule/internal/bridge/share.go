@@ -199,7 +199,7 @@ func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admis
 		}
 		// Before the server, which may ask something at once, is told.
 		x.cleanUp = append(x.cleanUp, p.tenants.calls(s))
-		return s.send(p.conn, call.Message, stamp, in)
+		return s.send(p.conn, call, stamp, in)
 	})
 }
 

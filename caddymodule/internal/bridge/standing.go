@@ -15,8 +15,8 @@ import (
 // ask for stands until the session ends, whatever becomes of the process.
 const (
 	methodSetLevel    = "logging/setLevel"
-	methodSubscribe   = "resources/subscribe"
-	methodUnsubscribe = "resources/unsubscribe"
+	methodSubscribe   = message.MethodSubscribe
+	methodUnsubscribe = message.MethodUnsubscribe
 )
 
 // answer is the gateway's answer to a call that is about the session, nil if the call is

@@ -40,9 +40,7 @@ func TestAModernServerHasOneListenForAUsersClients(t *testing.T) {
 	g := open(t, nil, trace)
 	a := g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true}`)
 	b := g.listening(t.Context(), `7`, "alice", `{"toolsListChanged":true,"promptsListChanged":true}`)
-	if n := g.log.count("subscriptions/listen"); n != 1 {
-		t.Fatalf("the server has %d listens", n)
-	}
+	g.until("the server has one listen", func() bool { return g.log.count("subscriptions/listen") == 1 })
 	g.tells("alice", changed("prompts", "$listen"), changed("tools", "$listen"))
 	a.says(changed("tools", `"a"`))
 	b.says(changed("prompts", `7`))
@@ -110,9 +108,7 @@ func TestUsersOfASharedServerListenForThemselves(t *testing.T) {
 	g.tells("bob", updatedFor("a://1", "$listen"), strings.Replace(updatedFor("a://1/2", "$listen"), `{"io`, `{"io.github.snapgate/user":"`+userKey("bob")+`","io`, 1))
 	b.says(updatedFor("a://1/2", `"b"`))
 	for _, user := range []string{"alice", "bob"} {
-		if n := g.log.count("subscriptions/listen", `"subject":"`+user+`"`); n != 1 {
-			t.Errorf("the server has %d listens of %s", n, user)
-		}
+		g.until("the server has one listen of "+user, func() bool { return g.log.count("subscriptions/listen", `"subject":"`+user+`"`) == 1 })
 	}
 }
 

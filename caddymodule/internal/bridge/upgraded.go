@@ -163,6 +163,7 @@ func (s *share) asks() translate.Subscriptions {
 func (s *session) upgradedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, p *pooled) *answer.Refusal {
 	stamp := settings.stamp(call.Principal)
 	quest := &quest{s: s, p: p, stamp: stamp}
+	quest.sink = shown(call, quest)
 	x.cleanUp = append(x.cleanUp, quest.close)
 	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
 		if frame := p.answerUpgraded(s, call.Message); frame != nil {
@@ -185,7 +186,7 @@ func (s *session) upgradedCall(w http.ResponseWriter, r *http.Request, call *adm
 		in.quest = quest
 		s.mu.Unlock()
 		p.enter(in.stream, request)
-		return s.sendTo(p.conn, request, stamp, in, quest)
+		return s.sendTo(p.conn, request, stamp, in, quest.sink)
 	})
 }
 

@@ -2,31 +2,37 @@ package message
 
 // Methods that the gateway itself has to know. All others are carried unseen.
 const (
-	MethodInitialize  = "initialize"
-	MethodInitialized = "notifications/initialized"
-	MethodDiscover    = "server/discover"
-	MethodPing        = "ping"
-	MethodCancelled   = "notifications/cancelled"
-	MethodProgress    = "notifications/progress"
-	MethodLog         = "notifications/message"
-	MethodToolsCall   = "tools/call"
-	MethodToolsList   = "tools/list"
-	MethodPromptsGet  = "prompts/get"
-	MethodRead        = "resources/read"
-	MethodListen      = "subscriptions/listen"
-	MethodAcknowledge = "notifications/subscriptions/acknowledged"
-	MethodTasksGet    = "tasks/get"
-	MethodTasksUpdate = "tasks/update"
-	MethodTasksCancel = "tasks/cancel"
+	MethodInitialize    = "initialize"
+	MethodInitialized   = "notifications/initialized"
+	MethodDiscover      = "server/discover"
+	MethodPing          = "ping"
+	MethodCancelled     = "notifications/cancelled"
+	MethodProgress      = "notifications/progress"
+	MethodLog           = "notifications/message"
+	MethodToolsCall     = "tools/call"
+	MethodToolsList     = "tools/list"
+	MethodPromptsGet    = "prompts/get"
+	MethodPromptsList   = "prompts/list"
+	MethodRead          = "resources/read"
+	MethodResourcesList = "resources/list"
+	MethodTemplatesList = "resources/templates/list"
+	MethodSubscribe     = "resources/subscribe"
+	MethodUnsubscribe   = "resources/unsubscribe"
+	MethodComplete      = "completion/complete"
+	MethodListen        = "subscriptions/listen"
+	MethodAcknowledge   = "notifications/subscriptions/acknowledged"
+	MethodTasksGet      = "tasks/get"
+	MethodTasksUpdate   = "tasks/update"
+	MethodTasksCancel   = "tasks/cancel"
 )
 
 // IsRequest says whether a method of the protocol is a request of a client, which has an
 // id. Of methods that it does not know it says no.
 func IsRequest(method string) bool {
 	switch method {
-	case MethodInitialize, MethodDiscover, MethodPing, MethodToolsCall, MethodToolsList, MethodPromptsGet, "prompts/list",
-		MethodRead, "resources/list", "resources/templates/list", "resources/subscribe", "resources/unsubscribe",
-		"completion/complete", "logging/setLevel", MethodListen, MethodTasksGet, MethodTasksUpdate, MethodTasksCancel,
+	case MethodInitialize, MethodDiscover, MethodPing, MethodToolsCall, MethodToolsList, MethodPromptsGet, MethodPromptsList,
+		MethodRead, MethodResourcesList, MethodTemplatesList, MethodSubscribe, MethodUnsubscribe,
+		MethodComplete, "logging/setLevel", MethodListen, MethodTasksGet, MethodTasksUpdate, MethodTasksCancel,
 		"tasks/list", "tasks/result":
 		return true
 	}

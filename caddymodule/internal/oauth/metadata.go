@@ -2,11 +2,8 @@ package oauth
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"time"
 )
 
 // Metadata is the protected resource metadata document of RFC 9728 section 2.
@@ -32,7 +29,8 @@ type Metadata struct {
 	TLSClientCertificateBoundAccessTokens bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	// ResourceName is shown to people.
 	ResourceName string `json:"resource_name,omitempty"`
-	// ResourceDocumentation is the URL of a page for developers.
+	// ResourceDocumentation is the URL of a page for developers, which must be https or,
+	// on loopback hosts, http.
 	ResourceDocumentation string `json:"resource_documentation,omitempty"`
 }
 
@@ -49,30 +47,8 @@ func MetadataHandler(m Metadata) http.Handler {
 	if err := enc.Encode(m); err != nil {
 		panic(err) // strings always marshal
 	}
-	sum := sha256.Sum256(body.Bytes())
-	etag := `"` + hex.EncodeToString(sum[:16]) + `"`
-
+	served := newDocument(body.Bytes())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Access-Control-Allow-Origin", "*")
-		switch r.Method {
-		case http.MethodGet, http.MethodHead:
-			h.Set("Content-Type", "application/json")
-			h.Set("Cache-Control", "public, max-age=300")
-			h.Set("ETag", etag)
-			h.Set("X-Content-Type-Options", "nosniff")
-			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body.Bytes()))
-		case http.MethodOptions:
-			// Clients in browsers send MCP-Protocol-Version along, which needs leave.
-			// The wildcard does not cover Authorization (Fetch section 3.3.5).
-			h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
-			h.Set("Access-Control-Allow-Headers", "*, Authorization, MCP-Protocol-Version")
-			h.Set("Access-Control-Max-Age", "86400")
-			h.Set("Allow", "GET, HEAD, OPTIONS")
-			w.WriteHeader(http.StatusNoContent)
-		default:
-			h.Set("Allow", "GET, HEAD, OPTIONS")
-			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
-		}
+		serveDocument(w, r, func() *document { return served })
 	})
 }

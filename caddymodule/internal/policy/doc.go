@@ -1,9 +1,9 @@
-// Package policy says what scopes a JSON-RPC method or a tool needs, and so
-// whether a principal may call it.
+// Package policy says what scopes a JSON-RPC method, a tool, a prompt or a resource
+// needs, and so whether a principal may use it.
 //
 // A [Policy] is made from base scopes, which every request needs, and rules on
-// names. Of the rules on tools, and likewise of those on methods, one decides
-// about a name:
+// names. Of the rules on tools, and likewise of those on prompts and methods, one
+// decides about a name:
 //
 //   - a rule whose pattern is the very name, and failing that
 //   - the first rule, in the order written, whose pattern matches.
@@ -19,6 +19,13 @@
 // laxer, so a name that would be under another rule once case or Unicode
 // compatibility forms are folded is refused as a look-alike: Save_Snapshot must
 // not do what save_snapshot may not.
+//
+// A resource is named by its URI, of which servers make many things: they decode it,
+// resolve dots in it, or drop its query. So a URI is under the rule on each of its
+// readings, needs what all of these need, and is denied if one of them is.
+//
+// Scopes may imply others. What a token grants is expanded once, by [Policy.Expand];
+// all other functions take expanded scopes.
 //
 // Initialize, server/discover, ping, notifications and the client's responses
 // need the base scopes alone, whatever the rules are: without them no client

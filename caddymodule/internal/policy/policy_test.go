@@ -24,7 +24,7 @@ func method(pattern string, scopes ...string) Rule {
 }
 func deny(kind, pattern string) Rule { return Rule{Kind: kind, Pattern: pattern, Deny: true} }
 
-func call(name string) Request { return Request{Method: "tools/call", Tool: name} }
+func call(name string) Request { return Request{Method: "tools/call", Kind: KindTool, Name: name} }
 
 var snapshotRules = []Rule{
 	tool("save_snapshot", "snapshot:write"),
@@ -67,7 +67,7 @@ func TestDecide(t *testing.T) {
 		{"method without rule", Request{Method: "tools/list"}, "mcp", true, false, "", "mcp", "base"},
 		{"method without rule, base missing", Request{Method: "tools/list"}, "", false, false, "mcp", "mcp", "base"},
 		{"method denied", Request{Method: "logging/setLevel"}, "mcp", false, true, "", "", "deny method logging/setLevel"},
-		{"a tool's name on another method", Request{Method: "tools/list", Tool: "drop_tables"}, "mcp", true, false, "", "mcp", "base"},
+		{"a tool's name on another method", Request{Method: "tools/list", Name: "drop_tables"}, "mcp", true, false, "", "mcp", "base"},
 
 		{"initialize", Request{Method: "initialize"}, "mcp", true, false, "", "mcp", "base"},
 		{"server/discover", Request{Method: "server/discover"}, "mcp", true, false, "", "mcp", "base"},
@@ -82,8 +82,10 @@ func TestDecide(t *testing.T) {
 		{"look-alike of a deny glob", call("Drop_tables"), "mcp snapshot:read", false, true, "", "", "look-alike tool drop_*"},
 		{"look-alike of a denied name", call("NEVER_reached"), "mcp snapshot:read", false, true, "", "", "look-alike tool never_reached"},
 		{"other letters are another name", call("save-snapshot"), "mcp snapshot:read", true, false, "", "mcp snapshot:read", "tool *"},
-		{"look-alike of tools/call", Request{Method: "Tools/Call", Tool: "save_snapshot"}, "mcp", false, true, "", "", "look-alike method tools/call"},
-		{"look-alike of a ruled method", Request{Method: "Resources/read"}, "mcp", false, true, "", "", "look-alike method resources/*"},
+		{"look-alike of tools/call", Request{Method: "Tools/Call", Kind: KindTool, Name: "save_snapshot"}, "mcp", false, true, "", "", "look-alike method tools/call"},
+		{"look-alike of a ruled method", Request{Method: "Resources/vendor"}, "mcp", false, true, "", "", "look-alike method resources/*"},
+		{"look-alike of a list", Request{Method: "tools/Li\u017ft"}, "mcp", false, true, "", "", "look-alike method tools/list"},
+		{"look-alike of resources/read", Request{Method: "Resources/read"}, "mcp", false, true, "", "", "look-alike method resources/read"},
 		{"look-alike of a method with base only", Request{Method: "INITIALIZE"}, "mcp", false, true, "", "", "look-alike method initialize"},
 		{"look-alike by long s in a method", Request{Method: "logging/ſetLevel"}, "mcp", false, true, "", "", "look-alike method logging/setLevel"},
 		{"endless name", call(strings.Repeat("a", 5000)), "mcp snapshot:read", false, true, "", "", "tool name longer than 4 KiB"},
@@ -96,7 +98,7 @@ func TestDecide(t *testing.T) {
 			if got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
-			if test.req.Method == "tools/call" && p.ToolVisible(test.req.Tool, strings.Fields(test.granted)) != test.allowed {
+			if test.req.Method == "tools/call" && p.Visible(KindTool, test.req.Name, strings.Fields(test.granted)) != test.allowed {
 				t.Error("the tool is in the list although it cannot be called, or the reverse")
 			}
 		})
@@ -142,6 +144,11 @@ func TestPolicyWithoutRulesAllowsAll(t *testing.T) {
 	if scopes := p.ScopesSupported(); len(scopes) != 0 {
 		t.Errorf("scopes are %q", scopes)
 	}
+	for _, kind := range Kinds() {
+		if p.Filters(kind) {
+			t.Errorf("lists of %ss are filtered", kind)
+		}
+	}
 }
 
 // An operator who rules two names that differ by case means two names.
@@ -174,7 +181,7 @@ func TestWrongRulesAreNamed(t *testing.T) {
 		rules []Rule
 		want  string
 	}{
-		"unknown kind":                  {nil, []Rule{{Kind: "prompt", Pattern: "x", Scopes: []string{"a"}}}, `unknown kind of rule "prompt"; there are: tool, method`},
+		"unknown kind":                  {nil, []Rule{{Kind: "root", Pattern: "x", Scopes: []string{"a"}}}, `unknown kind of rule "root"; there are: tool, prompt, resource, method`},
 		"no name":                       {nil, []Rule{tool("", "a")}, "empty name"},
 		"control character":             {nil, []Rule{tool("a\nb", "a")}, "control characters"},
 		"bad UTF-8":                     {nil, []Rule{tool("a\xff", "a")}, "UTF-8"},
@@ -190,6 +197,8 @@ func TestWrongRulesAreNamed(t *testing.T) {
 		"rule on initialize":            {nil, []Rule{method("initialize", "a")}, "no effect"},
 		"rule on notifications":         {nil, []Rule{deny(KindMethod, "notifications/*")}, "no effect"},
 		"method in another case":        {nil, []Rule{method("Tools/Call", "a")}, "write tools/call"},
+		"resource with dots":            {nil, []Rule{{Kind: KindResource, Pattern: "file:///a/../b", Scopes: []string{"a"}}}, "write file:///b"},
+		"completion in another case":    {nil, []Rule{method("completion/Complete", "a")}, "write completion/complete"},
 		"base method in another case":   {nil, []Rule{method("Ping", "a")}, "write ping"},
 		"all of it in one error prefix": {nil, []Rule{tool("", "a")}, "scopes: "},
 	}
@@ -251,6 +260,19 @@ func FuzzFold(f *testing.F) {
 			t.Fatalf("%q is denied and %q is not", a, b)
 		}
 	})
+}
+
+// Lists are long, and most entries need nothing out of the ordinary.
+func TestVisibleAllocatesNothing(t *testing.T) {
+	p := newPolicy(t, []string{"mcp"}, append([]Rule{resource("file:///srv/*", "a")}, snapshotRules...)...)
+	granted := []string{"mcp", "snapshot:read", "resources", "a"}
+	if n := testing.AllocsPerRun(100, func() {
+		if !p.Visible(KindTool, "list_snapshots", granted) || p.Visible(KindTool, "save_snapshot", granted) || !p.Visible(KindResource, "file:///srv/a.txt", granted) {
+			t.Fatal("wrong")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 func BenchmarkDecide(b *testing.B) {

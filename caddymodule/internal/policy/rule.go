@@ -5,28 +5,38 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
 )
 
 // Kinds of rules.
 const (
-	KindTool   = "tool"
-	KindMethod = "method"
+	KindTool     = "tool"
+	KindPrompt   = "prompt"
+	KindResource = "resource"
+	KindMethod   = "method"
 )
 
-// kinds are the kinds there are, in the order in which they are named in errors.
-var kinds = []string{KindTool, KindMethod}
+// Kinds are the kinds there are, in the order in which they are named in errors.
+func Kinds() []string { return []string{KindTool, KindPrompt, KindResource, KindMethod} }
 
-// Methods with a part in every policy.
-const (
-	methodToolsCall = "tools/call"
-	notifications   = "notifications/"
-)
+// notifications is what their methods begin with.
+const notifications = "notifications/"
 
 // baseMethods need the base scopes alone.
 var baseMethods = []string{"initialize", "server/discover", "ping"}
 
+// targetMethods are those that are about something that rules name.
+var targetMethods = []string{
+	message.MethodToolsCall, message.MethodPromptsGet, message.MethodRead, message.MethodSubscribe, message.MethodUnsubscribe,
+	message.MethodListen, message.MethodComplete,
+}
+
+// listMethods are those whose answers are filtered.
+var listMethods = []string{message.MethodToolsList, message.MethodPromptsList, message.MethodResourcesList, message.MethodTemplatesList}
+
 // knownMethods are those whose look-alikes are refused without a rule on them.
-func knownMethods() []string { return append([]string{methodToolsCall}, baseMethods...) }
+func knownMethods() []string { return slices.Concat(targetMethods, listMethods, baseMethods) }
 
 func needsBaseOnly(method string) bool {
 	return method == "" || slices.Contains(baseMethods, method) || strings.HasPrefix(method, notifications)
@@ -34,9 +44,9 @@ func needsBaseOnly(method string) bool {
 
 // Rule says what names of a kind need, or that nobody may use them.
 type Rule struct {
-	// Kind is "tool" or "method".
+	// Kind is "tool", "prompt", "resource" or "method".
 	Kind string
-	// Pattern is a name, or a glob if it has a *.
+	// Pattern is a name, or of a resource a URI, or a glob if it has a *.
 	Pattern string
 	// Scopes are needed beside the base scopes, all of them; none with Deny.
 	Scopes []string
@@ -53,11 +63,14 @@ func (r Rule) String() string {
 }
 
 func (r Rule) validate() error {
-	if !slices.Contains(kinds, r.Kind) {
-		return fmt.Errorf("unknown kind of rule %q; there are: %s", r.Kind, strings.Join(kinds, ", "))
+	if !slices.Contains(Kinds(), r.Kind) {
+		return fmt.Errorf("unknown kind of rule %q; there are: %s", r.Kind, strings.Join(Kinds(), ", "))
 	}
 	if err := checkPattern(r.Pattern); err != nil {
 		return fmt.Errorf("%s rule %w", r.Kind, err)
+	}
+	if r.Kind == KindResource && withoutDots(r.Pattern) != r.Pattern {
+		return fmt.Errorf("%q: has . or .. in its path, which servers resolve; write %s", r, withoutDots(r.Pattern))
 	}
 	if r.Kind == KindMethod && needsBaseOnly(r.Pattern) {
 		return fmt.Errorf("%q: has no effect, since this method needs the base scopes alone", r)
@@ -85,7 +98,7 @@ func lookAlikeMethod(r Rule) string {
 	}
 	folded := fold(r.Pattern)
 	for _, known := range knownMethods() {
-		if folded == known && r.Pattern != known {
+		if folded == fold(known) && r.Pattern != known {
 			return known
 		}
 	}

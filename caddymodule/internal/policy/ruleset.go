@@ -3,6 +3,7 @@ package policy
 // ruleset are the rules of one kind, in the order in which they are looked at.
 type ruleset struct {
 	kind  string
+	rules int // how many there are
 	exact map[string]*compiledRule
 	globs []*compiledRule
 	// foldedExact has the plain names in folded form. If several fold to one, the
@@ -22,6 +23,7 @@ func compile(kind string, rules []Rule, builtin ...string) *ruleset {
 	for _, r := range rules {
 		if r.Kind == kind {
 			s.add(r)
+			s.rules++
 		}
 	}
 	// Names with a meaning of their own have look-alikes too. They come last, so
@@ -49,6 +51,29 @@ func (s *ruleset) add(r Rule) {
 		s.foldedExact[c.folded.text] = c
 	}
 }
+
+// rule appends the rule that allows a name with scopes, if there is one, or says why
+// nobody may use the name.
+func (s *ruleset) rule(dst []*compiledRule, name string) (rules []*compiledRule, refusal string) {
+	if s.rules == 0 && len(s.foldedExact) == 0 {
+		return dst, ""
+	}
+	if len(name) > maxNameBytes {
+		return nil, refusedLength(s.kind)
+	}
+	rule, evaded := s.find(name)
+	switch {
+	case evaded != nil:
+		return nil, "look-alike " + evaded.Kind + " " + evaded.Pattern
+	case rule == nil:
+		return dst, ""
+	case rule.Deny:
+		return nil, rule.label
+	}
+	return append(dst, rule), ""
+}
+
+func refusedLength(kind string) string { return kind + " name longer than 4 KiB" }
 
 // find returns the rule that decides about a name, nil if there is none, or else
 // the rule that the name evades by looking like what it rules.

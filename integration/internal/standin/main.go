@@ -29,6 +29,7 @@ func main() {
 	stubborn := flag.Bool("stubborn", false, "ignore the end of input and SIGTERM")
 	mute := flag.Bool("mute", false, "never say anything")
 	sleep := flag.Bool("sleep", false, "do nothing until killed")
+	catalog := flag.Bool("catalog", false, "have prompts and resources, and lists of two pages")
 	flag.Parse()
 	if *stubborn {
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
@@ -46,7 +47,7 @@ func main() {
 		defer file.Close()
 		in = io.TeeReader(os.Stdin, file)
 	}
-	s := &server{era: *era, mute: *mute, asked: map[string]chan json.RawMessage{}, open: map[string]chan struct{}{}}
+	s := &server{era: *era, mute: *mute, catalog: *catalog, asked: map[string]chan json.RawMessage{}, open: map[string]chan struct{}{}}
 	s.serve(in)
 	if *stubborn {
 		sleepOn()
@@ -68,8 +69,9 @@ type message struct {
 }
 
 type server struct {
-	era  string
-	mute bool
+	era     string
+	mute    bool
+	catalog bool
 
 	writing sync.Mutex
 
@@ -134,17 +136,22 @@ func (s *server) notification(m message) {
 }
 
 func (s *server) request(m message) {
+	more := ""
+	if s.catalog {
+		more = catalogCapabilities
+	}
 	switch legacy, modern := s.era != "modern", s.era != "legacy"; {
 	case m.Method == "initialize" && legacy:
 		var params struct {
 			ProtocolVersion string `json:"protocolVersion"`
 		}
 		_ = json.Unmarshal(m.Params, &params) // "" is answered like any other
-		s.result(m.ID, fmt.Sprintf(`{"protocolVersion":%q,"capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"standin","version":"1"}}`, params.ProtocolVersion))
+		s.result(m.ID, fmt.Sprintf(`{"protocolVersion":%q,"capabilities":{"tools":{},"logging":{}%s},"serverInfo":{"name":"standin","version":"1"}}`, params.ProtocolVersion, more))
 	case m.Method == "server/discover" && modern:
-		s.result(m.ID, `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"logging":{}},"ttlMs":0,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"standin","version":"1"}}}`)
+		s.result(m.ID, `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"logging":{}`+more+`},"ttlMs":0,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"standin","version":"1"}}}`)
 	case m.Method == "ping" || m.Method == "logging/setLevel":
 		s.result(m.ID, `{}`)
+	case s.catalog && s.fromCatalog(m):
 	case m.Method == "tools/list":
 		s.result(m.ID, `{"resultType":"complete","ttlMs":0,"cacheScope":"public","tools":[`+toolList()+`]}`)
 	case m.Method == "subscriptions/listen" && modern:

@@ -1,0 +1,54 @@
+package bridge
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+)
+
+// hearer is a sink that keeps the methods of what it is told.
+type hearer []string
+
+func (s *hearer) Deliver(e backend.Event) {
+	method := "the answer"
+	if e.Message != nil {
+		method = e.Message.Method
+		if uri, ok := e.Message.Params.String("uri"); ok {
+			method += " " + uri
+		}
+	}
+	*s = append(*s, method)
+}
+
+func TestAListenThatIsPassedOnTellsOfWhatMayBeRead(t *testing.T) {
+	notifications := []string{
+		`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:secret"}}`,
+		`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{}}`,
+		`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:open"}}`,
+		`{"jsonrpc":"2.0","method":"notifications/resources/list_changed","params":{"uri":"a:secret"}}`,
+	}
+	for name, tc := range map[string]struct {
+		visible func(kind, name string) bool
+		want    []string
+	}{
+		"some": {func(kind, name string) bool { return kind == "resource" && name == "a:open" },
+			[]string{"notifications/resources/updated a:open", "notifications/resources/list_changed a:secret", "the answer"}},
+		"all": {nil, []string{"notifications/resources/updated a:secret", "notifications/resources/updated", "notifications/resources/updated a:open", "notifications/resources/list_changed a:secret", "the answer"}},
+	} {
+		var got hearer
+		sink := readUpdates{&got, tc.visible}
+		for _, text := range notifications {
+			m, err := message.Parse([]byte(text), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sink.Deliver(backend.Event{Message: m})
+		}
+		sink.Deliver(backend.Event{Last: true})
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: told of %q, want %q", name, got, tc.want)
+		}
+	}
+}
