@@ -274,12 +274,16 @@ func (g *gateway) askAdmin(t testing.TB, request *http.Request) (int, []byte) {
 	return response.StatusCode, body
 }
 
-// reload replaces the configuration and holds that Caddy took it.
+// reload replaces the configuration, holds that Caddy took it, and waits until only the new
+// one listens: Caddy answers before the old one has closed its sockets, and what connects to
+// those meanwhile is served by the old one, or reset.
 func (g *gateway) reload(t testing.TB, s site) {
 	t.Helper()
+	before := g.listeners(t)
 	if status, text := g.load(t, s.caddyfile(g)); status != http.StatusOK {
 		t.Fatalf("reload: %d %s", status, text)
 	}
+	await(t, "the old configuration to listen no more", func() bool { return g.listeners(t) <= before })
 }
 
 // token is a good one for a user, with all scopes if none are named.

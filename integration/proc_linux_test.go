@@ -49,6 +49,25 @@ func (g *gateway) processes(t testing.TB) []int {
 	return found
 }
 
+// listeners is how many sockets wait for connections at the gateway's port. In the tables of
+// proc(5) the local address ends with the port in hexadecimal, and 0A means listening.
+func (g *gateway) listeners(t testing.TB) int {
+	t.Helper()
+	n, port := 0, fmt.Sprintf(":%04X", g.port)
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(table)
+		if err != nil {
+			continue // a system without IPv6
+		}
+		for line := range strings.Lines(string(text)) {
+			if fields := strings.Fields(line); len(fields) > 3 && strings.HasSuffix(fields[1], port) && fields[3] == "0A" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // zombies are the ids of children of the gateway that it has not waited for.
 func (g *gateway) zombies(t testing.TB) []int {
 	t.Helper()

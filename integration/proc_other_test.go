@@ -24,4 +24,5 @@ func (g *gateway) processes(testing.TB) []int { return nil }
 func (g *gateway) zombies(testing.TB) []int   { return nil }
 func (g *gateway) threads(testing.TB) int     { return 0 }
 func (g *gateway) files(testing.TB) int       { return 0 }
+func (g *gateway) listeners(testing.TB) int   { return 0 }
 func alive(int) bool                          { return false }
