@@ -94,14 +94,9 @@ func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, 
 		if err := os.MkdirAll(s.Base, 0o700); err != nil {
 			return nil, nil, fmt.Errorf("make the folder of the users' databases: %w", err)
 		}
-		open := func(ctx context.Context, owner store.Owner) (store.Store, error) {
-			// A file that the operator has put in the user's place is the user's.
-			return store.Open(ctx, store.UserFile(s.Base, owner), store.Options{Private: true, Owner: &owner, Adopt: true})
-		}
-		return store.NewPool(open, store.DefaultOpen, store.DefaultIdle), policy.TrustedMeta{}, nil
+		// A file that the operator has put in a user's place is the user's.
+		users := store.Folder{Base: s.Base, Options: store.Options{Private: true, Adopt: true}}
+		return store.NewPool(users, store.DefaultOpen, store.DefaultIdle), policy.TrustedMeta{}, nil
 	}
-	open := func(ctx context.Context, owner store.Owner) (store.Store, error) {
-		return store.Open(ctx, s.File, store.Options{Owner: &owner})
-	}
-	return store.NewPool(open, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
+	return store.NewPool(store.File{Path: s.File}, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 )
@@ -17,12 +15,6 @@ import (
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
-
-// ErrNewer means that a file has had migrations that this program does not know.
-var ErrNewer = errors.New("the database was written by a newer snapshotd")
-
-// ErrForeign means that a file has a table of our name that is not ours.
-var ErrForeign = errors.New("the table snapshots is not that of a snapshot server")
 
 // migration is one step of the schema.
 type migration struct {
@@ -66,46 +58,39 @@ func migrate(ctx context.Context, db *sql.DB, file string) error {
 	if version == len(all) {
 		return nil
 	}
-	var copied string
 	if version > 0 {
-		if copied, err = copyAside(ctx, db, file, version); err != nil {
+		if err := copyAside(ctx, db, file, version); err != nil {
 			return fmt.Errorf("copy the file aside before changing it: %w", err)
 		}
 	}
-	changed := false
-	for _, m := range all[version:] {
-		applied, err := apply(ctx, db, m)
-		if err != nil {
-			return fmt.Errorf("migration %d: %w", m.number, err)
-		}
-		changed = changed || applied
-	}
-	if !changed && copied != "" {
-		// Another process was first, and has its own copy.
-		return os.Remove(copied)
-	}
-	return nil
+	return apply(ctx, db, all)
 }
 
-// apply makes one migration in one transaction, unless another process has made it
-// since the version was read.
-func apply(ctx context.Context, db *sql.DB, m migration) (bool, error) {
+// apply makes the migrations that the file has not had, by the time that no other
+// process can make one, all in one transaction: so the file is never seen between
+// two of them, and one that is broken off has changed nothing.
+func apply(ctx context.Context, db *sql.DB, all []migration) error {
 	tx, err := db.BeginTx(ctx, nil) // BEGIN IMMEDIATE, by the DSN
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // does nothing after Commit
 	version, err := schemaVersion(ctx, tx)
-	if err != nil || version >= m.number {
-		return false, err
+	if err != nil {
+		return err
 	}
-	if _, err := tx.ExecContext(ctx, m.sql); err != nil {
-		return false, err
+	for _, m := range all[min(version, len(all)):] {
+		if _, err := tx.ExecContext(ctx, m.sql); err != nil {
+			return fmt.Errorf("migration %d: %w", m.number, err)
+		}
 	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", m.number)); err != nil {
-		return false, err
+	if version >= len(all) {
+		return nil
 	}
-	return true, tx.Commit()
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(all))); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // querier is a database or a transaction.
