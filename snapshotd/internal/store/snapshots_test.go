@@ -138,23 +138,3 @@ func TestReasonTellsNoPath(t *testing.T) {
 		t.Errorf("reason %q", got)
 	}
 }
-
-func BenchmarkSave(b *testing.B) {
-	s := open(b, filepath.Join(b.TempDir(), "a.db"), Options{})
-	draft := Draft{Name: "bench", Summary: "summary", Context: strings.Repeat("context ", 512), NextSteps: "next"}
-	for b.Loop() {
-		save(b, s, draft)
-	}
-}
-
-func BenchmarkLoadNewest(b *testing.B) {
-	s := open(b, filepath.Join(b.TempDir(), "a.db"), Options{})
-	for range 1000 {
-		save(b, s, Draft{Summary: "summary", Context: strings.Repeat("context ", 512)})
-	}
-	for b.Loop() {
-		if _, err := s.LoadNewest(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
