@@ -67,6 +67,9 @@ func (l Limits) check(draft Draft) error {
 	return nil
 }
 
+// ofAll says whether there is a limit on all snapshots together.
+func (l Limits) ofAll() bool { return l.Snapshots > 0 || l.Bytes > 0 }
+
 // exceeded returns the quota that a use passes, or nil. What was there before
 // counts as used, so that the error tells the two apart.
 func (l Limits) exceeded(before, after Usage) *QuotaError {

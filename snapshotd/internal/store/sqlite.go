@@ -23,6 +23,8 @@ type SQLite struct {
 	path     string
 	user     string // Owner.User, for changes
 	settings Settings
+
+	inserting *sql.Stmt
 }
 
 // Options say how to open a file.
@@ -77,10 +79,14 @@ func (s *SQLite) prepare(ctx context.Context, path string, options Options) erro
 	if err := migrate(ctx, s.db, path); err != nil {
 		return err
 	}
-	if options.Owner == nil {
-		return nil
+	if options.Owner != nil {
+		if err := claim(ctx, s.db, *options.Owner, options.Adopt); err != nil {
+			return err
+		}
 	}
-	return claim(ctx, s.db, *options.Owner, options.Adopt)
+	var err error
+	s.inserting, err = s.db.PrepareContext(ctx, insertSnapshot)
+	return err
 }
 
 // connect makes the connection. Changing a new file to WAL needs a lock for which

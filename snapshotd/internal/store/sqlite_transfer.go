@@ -60,7 +60,7 @@ func (s *SQLite) Import(ctx context.Context, snapshots []Snapshot, rule Rule) (I
 			return err
 		}
 		for _, snapshot := range ready {
-			if err := importOne(ctx, tx, snapshot, rule, &counts, &change); err != nil {
+			if err := s.importOne(ctx, tx, snapshot, rule, &counts, &change); err != nil {
 				return err
 			}
 		}
@@ -82,7 +82,7 @@ func (s *SQLite) Import(ctx context.Context, snapshots []Snapshot, rule Rule) (I
 	return counts, nil
 }
 
-func importOne(ctx context.Context, tx *sql.Tx, snapshot Snapshot, rule Rule, counts *Imported, change *Change) error {
+func (s *SQLite) importOne(ctx context.Context, tx *sql.Tx, snapshot Snapshot, rule Rule, counts *Imported, change *Change) error {
 	taken, present, err := look(ctx, tx, snapshot, rule)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func importOne(ctx context.Context, tx *sql.Tx, snapshot Snapshot, rule Rule, co
 		}
 		counts.Replaced++
 		change.Replaced = append(change.Replaced, snapshot.ID)
-		_, err := insert(ctx, tx, snapshot)
+		_, err := s.insert(ctx, tx, snapshot)
 		return err
 	case taken:
 		snapshot.ID = 0
@@ -108,7 +108,7 @@ func importOne(ctx context.Context, tx *sql.Tx, snapshot Snapshot, rule Rule, co
 	default:
 		counts.Added++
 	}
-	id, err := insert(ctx, tx, snapshot)
+	id, err := s.insert(ctx, tx, snapshot)
 	change.Added = append(change.Added, id)
 	return err
 }

@@ -55,9 +55,10 @@ const insertSnapshot = `INSERT INTO snapshots (id, name, summary, context, next_
 	VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`
 
 // insert adds a row, under the next id if its own is 0. The id is asked back by
-// RETURNING, which no trigger can mislead.
-func insert(ctx context.Context, tx *sql.Tx, snapshot Snapshot) (id int64, err error) {
-	err = tx.QueryRowContext(ctx, insertSnapshot, sql.NullInt64{Int64: snapshot.ID, Valid: snapshot.ID != 0},
+// RETURNING, which no trigger can mislead. The statement is kept prepared: parsing
+// the triggers behind it takes as long as a short save.
+func (s *SQLite) insert(ctx context.Context, tx *sql.Tx, snapshot Snapshot) (id int64, err error) {
+	err = tx.StmtContext(ctx, s.inserting).QueryRowContext(ctx, sql.NullInt64{Int64: snapshot.ID, Valid: snapshot.ID != 0},
 		orNull(snapshot.Name), snapshot.Summary, snapshot.Context, orNull(snapshot.NextSteps),
 		snapshot.CreatedAt, snapshot.ContinuationPrompt).Scan(&id)
 	return id, err
@@ -72,11 +73,14 @@ func (s *SQLite) Save(ctx context.Context, draft Draft) (Saved, error) {
 	var pruned []int64
 	err := s.write(ctx, "save snapshot", func(tx *sql.Tx) error {
 		saved = Saved{CreatedAt: s.settings.Now().UTC().Format(time.DateTime)}
-		before, err := s.usage(ctx, tx)
-		if err != nil {
-			return err
+		var before Usage
+		var err error
+		if s.settings.Limits.ofAll() {
+			if before, err = s.usage(ctx, tx); err != nil {
+				return err
+			}
 		}
-		saved.ID, err = insert(ctx, tx, Snapshot{Draft: draft, Saved: saved, ContinuationPrompt: draft.Prompt()})
+		saved.ID, err = s.insert(ctx, tx, Snapshot{Draft: draft, Saved: saved, ContinuationPrompt: draft.Prompt()})
 		if err != nil {
 			return err
 		}
@@ -100,7 +104,7 @@ func (s *SQLite) makeRoom(ctx context.Context, tx *sql.Tx, before Usage, added i
 			return nil, err
 		}
 		pruned = append(pruned, batch...)
-		if s.settings.Limits.Snapshots <= 0 && s.settings.Limits.Bytes <= 0 {
+		if !s.settings.Limits.ofAll() {
 			return pruned, nil
 		}
 		after, err := s.usage(ctx, tx)
