@@ -29,7 +29,8 @@ var (
 	ErrCorrupt = errors.New("the database is damaged or is not a database: restore a backup")
 	// ErrBusy means that another process kept the storage locked for too long.
 	ErrBusy = errors.New("the database is locked by another process: nothing was written, try again")
-	// ErrInterrupted means that the storage went away during the call.
+	// ErrUnavailable means that the storage cannot be reached now: a failure of the disk, a
+	// server that is away, too many open files.
 	ErrUnavailable = errors.New("the database cannot be reached: nothing was written, try again")
 )
 
