@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,44 +12,40 @@ import (
 )
 
 // copyAside writes a copy of the file, as of now and with what is still in its
-// write-ahead log, to <file>.v<version>.bak. A copy that exists is left alone and the
-// next free name taken, unless it is the same: another process is about to make the
-// same change, or one that was killed has begun it.
-func copyAside(ctx context.Context, db *sql.DB, file string, version int) error {
-	partial, err := vacuumInto(ctx, db, file, nil)
+// write-ahead log, to <file>.v<version>.bak. The caller holds the file's write lock. A
+// copy that exists is left alone and the next free name taken, unless it is the same:
+// then a process that was killed had begun the change.
+func copyAside(ctx context.Context, file string, version int) error {
+	// One name for all, so that what a killed process has left is replaced.
+	name := file + ".bak.partial"
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	partial, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(partial) //nolint:errcheck // gone when all went well
-	if copied, err := userVersion(partial); err != nil || copied > version {
-		return err // another process has made the change, and a copy before it
+	db, err := sql.Open("sqlite", dataSource(file)) // the other connection is in its transaction
+	if err != nil {
+		return errors.Join(err, partial.Close(), os.Remove(name))
 	}
-	name := fmt.Sprintf("%s.v%d.bak", file, version)
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if err := vacuumTo(ctx, db, partial, nil); err != nil {
+		return err
+	}
+	defer os.Remove(name) //nolint:errcheck // gone when all went well
+	free := fmt.Sprintf("%s.v%d.bak", file, version)
 	for n := 2; ; n++ {
-		err := publish(partial, name)
+		err := publish(name, free)
 		if !errors.Is(err, os.ErrExist) {
 			return err
 		}
-		if same, err := sameContent(partial, name); err != nil || same {
+		if same, err := sameContent(name, free); err != nil || same {
 			return err
 		}
-		name = fmt.Sprintf("%s.v%d.%d.bak", file, version, n)
+		free = fmt.Sprintf("%s.v%d.%d.bak", file, version, n)
 	}
-}
-
-// userVersion reads PRAGMA user_version from a file's header, where it is 4 bytes at
-// offset 60 (https://www.sqlite.org/fileformat2.html section 1.3).
-func userVersion(path string) (int, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	var field [4]byte
-	if _, err := file.ReadAt(field[:], 60); err != nil {
-		return 0, err
-	}
-	return int(binary.BigEndian.Uint32(field[:])), nil
 }
 
 // sameContent says whether two files hold the same bytes. Two copies that VACUUM

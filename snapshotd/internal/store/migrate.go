@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 )
 
 // migrations are numbered from 0001 without gaps. A file name is never reused and
@@ -41,6 +42,9 @@ func loadMigrations() ([]migration, error) {
 	return all, nil
 }
 
+// migrationPatience is how long a process waits for another that migrates the file.
+const migrationPatience = 5 * time.Minute
+
 // migrate brings the schema up to date. A file that has snapshots is copied aside
 // before its first change.
 func migrate(ctx context.Context, db *sql.DB, file string) error {
@@ -58,34 +62,42 @@ func migrate(ctx context.Context, db *sql.DB, file string) error {
 	if version == len(all) {
 		return nil
 	}
-	if version > 0 {
-		if err := copyAside(ctx, db, file, version); err != nil {
-			return fmt.Errorf("copy the file aside before changing it: %w", err)
+	for deadline := time.Now().Add(migrationPatience); ; {
+		err := applyBeside(ctx, db, all, func(version int) error { return copyAside(ctx, file, version) })
+		if !isBusy(err) || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
 		}
 	}
-	return apply(ctx, db, all)
 }
 
-// apply makes the migrations that the file has not had, by the time that no other
-// process can make one, all in one transaction: so the file is never seen between
-// two of them, and one that is broken off has changed nothing.
+// apply is applyBeside for a file that needs no copy.
 func apply(ctx context.Context, db *sql.DB, all []migration) error {
+	return applyBeside(ctx, db, all, func(int) error { return nil })
+}
+
+// applyBeside makes the migrations that the file has not had, by the time that no other
+// process can make one, all in one transaction: so the file is never seen between
+// two of them, and one that is broken off has changed nothing. The write lock is held
+// from before the copy is made, so that only one process makes one.
+func applyBeside(ctx context.Context, db *sql.DB, all []migration, copyAside func(version int) error) error {
 	tx, err := db.BeginTx(ctx, nil) // BEGIN IMMEDIATE, by the DSN
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // does nothing after Commit
 	version, err := schemaVersion(ctx, tx)
-	if err != nil {
+	if err != nil || version >= len(all) {
 		return err
 	}
-	for _, m := range all[min(version, len(all)):] {
+	if version > 0 {
+		if err := copyAside(version); err != nil {
+			return fmt.Errorf("copy the file aside before changing it: %w", err)
+		}
+	}
+	for _, m := range all[version:] {
 		if _, err := tx.ExecContext(ctx, m.sql); err != nil {
 			return fmt.Errorf("migration %d: %w", m.number, err)
 		}
-	}
-	if version >= len(all) {
-		return nil
 	}
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(all))); err != nil {
 		return err

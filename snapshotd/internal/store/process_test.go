@@ -28,7 +28,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	path := os.Getenv(writerFile)
+	child, path := writeForEver, os.Getenv(writerFile)
+	if migrating := os.Getenv(migratingFile); migrating != "" {
+		child, path = migrateAndExit, migrating
+	}
 	if path == "" {
 		status := m.Run()
 		if err := removeLarge(); err != nil {
@@ -37,7 +40,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(status)
 	}
-	if err := writeForEver(path); err != nil {
+	if err := child(path); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

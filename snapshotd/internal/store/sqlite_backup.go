@@ -48,27 +48,31 @@ func (s *SQLite) Backup(ctx context.Context, path string, progress func(done, to
 }
 
 // vacuumInto writes a copy of a database to a temporary file beside path and
-// returns its name. VACUUM INTO reads in one transaction, so the copy is of one
-// moment, and leaves out what was deleted.
+// returns its name.
 func vacuumInto(ctx context.Context, db *sql.DB, path string, progress func(done, total int64)) (string, error) {
+	partial, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.partial") // mode 0600
+	if err != nil {
+		return "", err
+	}
+	return partial.Name(), vacuumTo(ctx, db, partial, progress)
+}
+
+// vacuumTo writes a copy of a database to an empty file and closes it; after an
+// error it removes it. VACUUM INTO reads in one transaction, so the copy is of one
+// moment, and leaves out what was deleted.
+func vacuumTo(ctx context.Context, db *sql.DB, partial *os.File, progress func(done, total int64)) error {
 	var size int64
 	err := db.QueryRowContext(ctx, `SELECT (page_count - freelist_count) * page_size
 		FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&size)
-	if err != nil {
-		return "", err
+	if err == nil {
+		stop := reportSize(partial.Name(), size, progress)
+		_, err = db.ExecContext(ctx, "VACUUM INTO ?", partial.Name())
+		stop()
 	}
-	// CreateTemp makes mode 0600. VACUUM INTO accepts an empty file.
-	partial, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.partial")
-	if err != nil {
-		return "", err
-	}
-	stop := reportSize(partial.Name(), size, progress)
-	_, err = db.ExecContext(ctx, "VACUUM INTO ?", partial.Name())
-	stop()
 	if err = errors.Join(err, partial.Sync(), partial.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(partial.Name()))
+		return errors.Join(err, os.Remove(partial.Name()))
 	}
-	return partial.Name(), nil
+	return nil
 }
 
 // reportInterval is how often progress is told.
