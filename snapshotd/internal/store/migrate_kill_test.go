@@ -49,7 +49,9 @@ INSERT INTO snapshots (summary, context) SELECT 'number ' || i, '東京 ' || hex
 			t.Errorf("%s does not hold what was there", filepath.Base(file))
 		}
 	}
-	left := slices.DeleteFunc(backups(t, path), func(name string) bool { return strings.HasSuffix(name, ".bak-wal") || strings.HasSuffix(name, ".bak-shm") })
+	left := slices.DeleteFunc(backups(t, path), func(name string) bool {
+		return strings.HasSuffix(name, ".bak-wal") || strings.HasSuffix(name, ".bak-shm")
+	})
 	if !slices.Equal(left, []string{"snapshots.db.v1.bak"}) {
 		t.Errorf("copies: %v", left)
 	}

@@ -12,62 +12,67 @@ func (s *SQLite) Page(ctx context.Context, filter Filter, cursor string, limit i
 	if err := checkLimit(limit); err != nil {
 		return Page{}, err
 	}
-	conditions, args, err := s.conditions(ctx, filter)
-	if err != nil || conditions == nil {
-		return Page{}, err
-	}
+	where := conditions(filter)
 	if cursor != "" {
 		after, err := ParsePageCursor(cursor)
 		if err != nil {
 			return Page{}, err
 		}
-		conditions = append(conditions, `(created_at, id) < (?, ?)`)
-		args = append(args, after.CreatedAt, after.ID)
+		where.after(after)
 	}
-	entries, err := s.entries(ctx, "list snapshots",
-		` WHERE `+strings.Join(conditions, ` AND `)+newestFirst+`LIMIT ?`, append(args, limit+1)...)
+	if filter.Text != "" {
+		return s.pageOfText(ctx, filter.Text, where, limit)
+	}
+	entries, err := s.entries(ctx, "list snapshots", where.sql()+newestFirst+`LIMIT ?`, append(where.args, limit+1)...)
 	if err != nil {
 		return Page{}, err
 	}
-	if len(entries) <= limit {
-		return Page{Entries: entries}, nil
-	}
-	entries = entries[:limit]
-	return Page{Entries: entries, Next: PageCursor(entries[limit-1].Saved).String()}, nil
+	return pageOf(entries, limit), nil
 }
 
-// conditions are those of a filter in SQL, nil if nothing can pass it.
-func (s *SQLite) conditions(ctx context.Context, filter Filter) (conditions []string, args []any, err error) {
-	add := func(condition string, values ...any) {
-		conditions = append(conditions, condition)
-		args = append(args, values...)
+// pageOf is a page of entries, which are one more than the limit if there is another.
+func pageOf(entries []Entry, limit int) Page {
+	if len(entries) <= limit {
+		return Page{Entries: entries}
 	}
-	add(`true`)
+	entries = entries[:limit]
+	return Page{Entries: entries, Next: PageCursor(entries[limit-1].Saved).String()}
+}
+
+// where are conditions in SQL that must all hold.
+type where struct {
+	conditions []string
+	args       []any
+}
+
+func (w *where) add(condition string, values ...any) {
+	w.conditions = append(w.conditions, condition)
+	w.args = append(w.args, values...)
+}
+
+// after adds that a snapshot comes after another in the order of pages.
+func (w *where) after(place PageCursor) {
+	w.add(`(created_at, id) < (?, ?)`, place.CreatedAt, place.ID)
+}
+
+func (w *where) sql() string { return ` WHERE ` + strings.Join(w.conditions, ` AND `) }
+
+// conditions are those of a filter, its text excepted.
+func conditions(filter Filter) *where {
+	w := &where{conditions: []string{`true`}}
 	if filter.Name != "" {
-		add(`name = ?`, filter.Name)
+		w.add(`name = ?`, filter.Name)
 	}
 	if filter.NamePrefix != "" {
-		add(`name >= ? AND name < ?`, filter.NamePrefix, afterPrefix(filter.NamePrefix))
+		w.add(`name >= ? AND name < ?`, filter.NamePrefix, afterPrefix(filter.NamePrefix))
 	}
 	if !filter.From.IsZero() {
-		add(`created_at >= ?`, wholeSecond(filter.From))
+		w.add(`created_at >= ?`, wholeSecond(filter.From))
 	}
 	if !filter.To.IsZero() {
-		add(`created_at < ?`, wholeSecond(filter.To))
+		w.add(`created_at < ?`, wholeSecond(filter.To))
 	}
-	if filter.Text == "" {
-		return conditions, args, nil
-	}
-	query, err := ParseQuery(filter.Text)
-	if err != nil {
-		return nil, nil, err
-	}
-	match, err := s.match(ctx, query)
-	if err != nil || match.expression == "" {
-		return nil, nil, err
-	}
-	add(`id IN (SELECT rowid FROM `+match.table+` WHERE `+match.table+` MATCH ?)`, match.expression)
-	return conditions, args, nil
+	return w
 }
 
 // afterPrefix is above every string that begins with the prefix, and below all that

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -21,7 +22,10 @@ const (
 
 // ftsMatch is what to ask of which full-text table. The expression is "" if
 // nothing can match.
-type ftsMatch struct{ table, expression string }
+type ftsMatch struct {
+	table, expression string
+	inexact           Query // terms of which it finds more than what has them
+}
 
 // Why there are two full-text tables: words (unicode61) is small, quick to write and
 // finds "cat" without "concatenate". But a text of Chinese or Japanese is one word to
@@ -38,14 +42,7 @@ const (
 // in them has a meaning, and "*", AND, OR of our own.
 func (s *SQLite) match(ctx context.Context, query Query) (ftsMatch, error) {
 	if !slices.ContainsFunc(query, func(t Term) bool { return Unspaced(t.Text) }) {
-		terms := make([]string, len(query))
-		for i, term := range query {
-			terms[i] = quoted(term.Text)
-			if term.Prefix {
-				terms[i] += "*"
-			}
-		}
-		return ftsMatch{wordsTable, strings.Join(terms, " AND ")}, nil
+		return s.matchWords(ctx, query)
 	}
 	var terms []string
 	for _, term := range query {
@@ -59,7 +56,28 @@ func (s *SQLite) match(ctx context.Context, query Query) (ftsMatch, error) {
 		}
 		terms = append(terms, "("+strings.Join(groups, " OR ")+")")
 	}
-	return ftsMatch{trigramsTable, strings.Join(terms, " AND ")}, nil
+	return ftsMatch{table: trigramsTable, expression: strings.Join(terms, " AND ")}, nil
+}
+
+func (s *SQLite) matchWords(ctx context.Context, query Query) (ftsMatch, error) {
+	match := ftsMatch{table: wordsTable}
+	terms := make([]string, len(query))
+	for i, term := range query {
+		if !term.Prefix {
+			terms[i] = quoted(term.Text)
+			continue
+		}
+		expression, shortened, err := s.prefix(ctx, term)
+		if err != nil {
+			return ftsMatch{}, err
+		}
+		terms[i] = expression
+		if shortened {
+			match.inexact = append(match.inexact, term)
+		}
+	}
+	match.expression = strings.Join(terms, " AND ")
+	return match, nil
 }
 
 func quoted(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` }
@@ -99,14 +117,27 @@ func (s *SQLite) Search(ctx context.Context, text, cursor string, limit int) (Ma
 	if err != nil {
 		return Matches{}, err
 	}
-	from := int(min(place.Offset, int64(len(ranked))))
-	to := min(from+limit, len(ranked))
 	var found Matches
-	if to < len(ranked) {
-		found.Next = SearchCursor{Newest: place.Newest, Offset: int64(to)}.String()
+	at := int(min(place.Offset, int64(len(ranked))))
+	for ; at < len(ranked) && len(found.Matches) < limit; at++ {
+		snapshot, err := s.Load(ctx, ranked[at].id)
+		if errors.Is(err, ErrNotFound) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return Matches{}, err
+		}
+		if match.inexact.in(snapshot) {
+			found.Matches = append(found.Matches, Match{
+				Entry:   Entry{Saved: snapshot.Saved, Name: snapshot.Name, Summary: snapshot.Summary},
+				Snippet: query.Snippet(snapshot),
+			})
+		}
 	}
-	found.Matches, err = s.matches(ctx, query, ranked[from:to])
-	return found, err
+	if at < len(ranked) {
+		found.Next = SearchCursor{Newest: place.Newest, Offset: int64(at)}.String()
+	}
+	return found, nil
 }
 
 func (s *SQLite) searchPlace(ctx context.Context, cursor string) (place SearchCursor, err error) {
@@ -152,23 +183,4 @@ func (s *SQLite) rank(ctx context.Context, match ftsMatch, newest int64) ([]rank
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.id, a.id))
 	})
 	return all, nil
-}
-
-// matches reads what was found. What was deleted meanwhile is left out.
-func (s *SQLite) matches(ctx context.Context, query Query, ranked []rankedID) ([]Match, error) {
-	var found []Match
-	for _, r := range ranked {
-		snapshot, err := s.Load(ctx, r.id)
-		if err == ErrNotFound {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, Match{
-			Entry:   Entry{Saved: snapshot.Saved, Name: snapshot.Name, Summary: snapshot.Summary},
-			Snippet: query.Snippet(snapshot),
-		})
-	}
-	return found, nil
 }

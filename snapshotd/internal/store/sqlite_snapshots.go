@@ -11,22 +11,31 @@ const newestFirst = ` ORDER BY created_at DESC, id DESC `
 
 const snapshotColumns = `SELECT id, coalesce(name, ''), summary, context, coalesce(next_steps, ''), created_at, continuation_prompt FROM snapshots `
 
+const entryColumns = `SELECT id, coalesce(name, ''), summary, created_at FROM snapshots`
+
 // orNull stores no name and no next steps as NULL, as the original did.
 func orNull(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 
+// What selects a snapshot. The plans of these are pinned by a test.
+const (
+	whereID     = `WHERE id = ?`
+	whereNamed  = `WHERE id = (SELECT id FROM snapshots WHERE name = ?` + newestFirst + `LIMIT 1)`
+	whereNewest = `WHERE id = (SELECT id FROM snapshots` + newestFirst + `LIMIT 1)`
+)
+
 // Load implements [Store].
 func (s *SQLite) Load(ctx context.Context, id int64) (Snapshot, error) {
-	return s.load(ctx, `WHERE id = ?`, id)
+	return s.load(ctx, whereID, id)
 }
 
 // LoadNamed implements [Store].
 func (s *SQLite) LoadNamed(ctx context.Context, name string) (Snapshot, error) {
-	return s.load(ctx, `WHERE id = (SELECT id FROM snapshots WHERE name = ?`+newestFirst+`LIMIT 1)`, name)
+	return s.load(ctx, whereNamed, name)
 }
 
 // LoadNewest implements [Store].
 func (s *SQLite) LoadNewest(ctx context.Context) (Snapshot, error) {
-	return s.load(ctx, `WHERE id = (SELECT id FROM snapshots`+newestFirst+`LIMIT 1)`)
+	return s.load(ctx, whereNewest)
 }
 
 func (s *SQLite) load(ctx context.Context, where string, args ...any) (Snapshot, error) {
@@ -64,7 +73,7 @@ func (s *SQLite) entries(ctx context.Context, doing, rest string, args ...any) (
 func entriesOf(ctx context.Context, q querier, doing, rest string, args ...any) ([]Entry, error) {
 	return collect(ctx, q, doing, func(rows *sql.Rows) (e Entry, err error) {
 		return e, rows.Scan(&e.ID, &e.Name, &e.Summary, &e.CreatedAt)
-	}, `SELECT id, coalesce(name, ''), summary, created_at FROM snapshots`+rest, args...)
+	}, entryColumns+rest, args...)
 }
 
 // collect runs a query and scans each of its rows.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,10 +69,12 @@ func (s *SQLite) Import(ctx context.Context, snapshots []Snapshot, rule Rule) (I
 		if err != nil {
 			return err
 		}
-		if exceeded := s.settings.Limits.exceeded(before, after); exceeded != nil {
-			return exceeded
+		exceeded := s.settings.Limits.exceeded(before, after)
+		if exceeded == nil {
+			return nil
 		}
-		return nil
+		exceeded.Suggested, err = suggestOthers(ctx, tx, change)
+		return errors.Join(err, exceeded)
 	})
 	if err != nil {
 		return Imported{}, err
@@ -80,6 +83,16 @@ func (s *SQLite) Import(ctx context.Context, snapshots []Snapshot, rule Rule) (I
 	slices.Sort(change.Replaced)
 	s.tell(change)
 	return counts, nil
+}
+
+// suggestOthers is suggest for what was there before an import that added or replaced
+// snapshots.
+func suggestOthers(ctx context.Context, q querier, change Change) ([]Entry, error) {
+	list, err := json.Marshal(append(change.Added, change.Replaced...))
+	if err != nil {
+		return nil, err
+	}
+	return suggest(ctx, q, `id NOT IN (SELECT value FROM json_each(?))`, string(list))
 }
 
 func (s *SQLite) importOne(ctx context.Context, tx *sql.Tx, snapshot Snapshot, rule Rule, counts *Imported, change *Change) error {

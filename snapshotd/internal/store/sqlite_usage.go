@@ -23,6 +23,12 @@ func (s *SQLite) usage(ctx context.Context, q querier) (Usage, error) {
 	return u, err
 }
 
+// unnamed is the condition of the index snapshotd_unnamed, word for word.
+const unnamed = `coalesce(name, '') = ''`
+
+// oldestFirst ends a query for the oldest, one snapshot excepted.
+const oldestFirst = ` AND id <> ? ORDER BY created_at, id LIMIT ?`
+
 // pruneBatch is how many snapshots one transaction of a retention deletes at most,
 // so that no save waits long for it.
 const pruneBatch = 100
@@ -53,8 +59,7 @@ func (s *SQLite) pruneBatch(ctx context.Context, tx *sql.Tx, keep Retention, exc
 	if keep.keepsAll() {
 		return nil, nil
 	}
-	// The condition is that of an index, word for word.
-	which, counted := `coalesce(name, '') = ''`, `snapshots - named`
+	which, counted := unnamed, `snapshots - named`
 	if keep.Named {
 		which, counted = `true`, `snapshots`
 	}
@@ -67,11 +72,11 @@ func (s *SQLite) pruneBatch(ctx context.Context, tx *sql.Tx, keep Retention, exc
 			return nil, err
 		}
 	}
-	ids, err := oldest(ctx, tx, which+` AND id <> ? ORDER BY created_at, id LIMIT ?`, except, min(max(excess, 0), pruneBatch))
+	ids, err := oldest(ctx, tx, which+oldestFirst, except, min(max(excess, 0), pruneBatch))
 	if err != nil {
 		return nil, err
 	}
-	aged, err := oldest(ctx, tx, which+` AND id <> ? AND created_at < ? ORDER BY created_at, id LIMIT ?`, except, old, pruneBatch)
+	aged, err := oldest(ctx, tx, which+` AND created_at < ?`+oldestFirst, old, except, pruneBatch)
 	if err != nil {
 		return nil, err
 	}

@@ -116,20 +116,21 @@ func (s *SQLite) makeRoom(ctx context.Context, tx *sql.Tx, before Usage, added i
 		case exceeded == nil:
 			return pruned, nil
 		case len(batch) < pruneBatch:
-			exceeded.Suggested, err = suggest(ctx, tx, added)
+			exceeded.Suggested, err = suggest(ctx, tx, `id <> ?`, added)
 			return nil, errors.Join(err, exceeded)
 		}
 	}
 }
 
-// suggest returns the snapshots that are the first to be thought of for deletion.
-func suggest(ctx context.Context, q querier, not int64) ([]Entry, error) {
-	const few = 3
-	unnamed, err := entriesOf(ctx, q, "suggest", ` WHERE coalesce(name, '') = '' AND id <> ? ORDER BY created_at, id LIMIT ?`, not, few)
-	if err != nil || len(unnamed) > 0 {
-		return unnamed, err
+// suggest returns the snapshots that are the first to be thought of for deletion, of
+// those that pass a condition: it leaves out what the write itself has added.
+func suggest(ctx context.Context, q querier, which string, args ...any) ([]Entry, error) {
+	const few = ` ORDER BY created_at, id LIMIT 3`
+	found, err := entriesOf(ctx, q, "suggest", ` WHERE `+unnamed+` AND `+which+few, args...)
+	if err != nil || len(found) > 0 {
+		return found, err
 	}
-	return entriesOf(ctx, q, "suggest", ` WHERE id <> ? ORDER BY created_at, id LIMIT ?`, not, few)
+	return entriesOf(ctx, q, "suggest", ` WHERE `+which+few, args...)
 }
 
 // Delete implements [Store].

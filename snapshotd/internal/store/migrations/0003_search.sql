@@ -10,7 +10,7 @@ DROP INDEX IF EXISTS idx_snapshots_name;
 CREATE VIRTUAL TABLE snapshotd_words USING fts5(
   name, summary, context, next_steps,
   content = 'snapshots', content_rowid = 'id',
-  tokenize = "unicode61 remove_diacritics 2"
+  tokenize = "unicode61 remove_diacritics 2", prefix = '1 2 3'
 );
 
 -- Groups of three characters, of the snapshots that have letters of scripts without

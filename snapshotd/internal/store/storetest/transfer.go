@@ -19,6 +19,7 @@ var transferTests = []contract{
 	{"ImportIsAllOrNothing", testImportAllOrNothing},
 	{"WrongSnapshotsAreRefused", testImportWrong},
 	{"AnImportKeepsToTheLimits", testImportLimits},
+	{"ARefusedImportSuggestsWhatToDelete", testImportSuggests},
 }
 
 func export(t *testing.T, s store.Store) []store.Snapshot {
@@ -184,5 +185,29 @@ func testImportLimits(t *testing.T, open Open) {
 	}
 	if u := usage(t, s); u.Snapshots != 2 {
 		t.Errorf("the retention does not apply to imports: %d are left", u.Snapshots)
+	}
+}
+
+func testImportSuggests(t *testing.T, open Open) {
+	s := open(t, store.Settings{Limits: store.Limits{Snapshots: 3}})
+	ctx := context.Background()
+	named := snapshotOf(1, "a")
+	named.Name = "n"
+	older := snapshotOf(3, "the oldest, but not one that is there")
+	older.CreatedAt = "2020-01-01 00:00:00"
+	if _, err := s.Import(ctx, []store.Snapshot{named, snapshotOf(2, "b")}, store.Skip); err != nil {
+		t.Fatal(err)
+	}
+	before := export(t, s)
+	var refused *store.QuotaError
+	_, err := s.Import(ctx, []store.Snapshot{older, snapshotOf(4, "c")}, store.Skip)
+	if !errors.As(err, &refused) || refused.Used != 2 || refused.Wanted != 2 || !slices.Equal(idsOf(refused.Suggested), []int64{2}) {
+		t.Errorf("got %+v, %v", refused, err)
+	}
+	if text := store.Reason(err); !strings.Contains(text, "#2 of ") {
+		t.Errorf("%q names no snapshot", text)
+	}
+	if after := export(t, s); !slices.Equal(after, before) {
+		t.Errorf("was %v, is %v", before, after)
 	}
 }
