@@ -18,7 +18,7 @@ import (
 func copyAside(ctx context.Context, file string, version int) error {
 	// One name for all, so that what a killed process has left is replaced.
 	name := file + ".bak.partial"
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removePartial(name); err != nil {
 		return err
 	}
 	partial, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)

@@ -34,6 +34,9 @@ func inspect(ctx context.Context, path, key string) (User, error) {
 	if err != nil {
 		return user, wrap("inspect database "+path, err)
 	}
+	if all, err := loadMigrations(); err != nil || version > len(all) {
+		return user, errors.Join(err, fmt.Errorf("inspect database %s: %w", path, ErrNewer))
+	}
 	var last sql.NullString
 	err = db.QueryRowContext(ctx, totalsOf(version)).Scan(&user.Snapshots, &user.Bytes, &last)
 	if err != nil {

@@ -89,6 +89,10 @@ func applyBeside(ctx context.Context, db *sql.DB, all []migration, copyAside fun
 	if err != nil || version >= len(all) {
 		return err
 	}
+	// First, so that a file which may not be written is not copied: BEGIN passes there.
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(all))); err != nil {
+		return err
+	}
 	if version > 0 {
 		if err := copyAside(version); err != nil {
 			return fmt.Errorf("copy the file aside before changing it: %w", err)
@@ -98,9 +102,6 @@ func applyBeside(ctx context.Context, db *sql.DB, all []migration, copyAside fun
 		if _, err := tx.ExecContext(ctx, m.sql); err != nil {
 			return fmt.Errorf("migration %d: %w", m.number, err)
 		}
-	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(all))); err != nil {
-		return err
 	}
 	return tx.Commit()
 }

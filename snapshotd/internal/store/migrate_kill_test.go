@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	osexec "os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,8 +11,7 @@ import (
 	"time"
 )
 
-// migratingFile, if set, has the test binary open that file and do no more.
-const migratingFile = "SNAPSHOTD_TEST_MIGRATE"
+func init() { children["migrate"] = migrateAndExit }
 
 func migrateAndExit(path string) error {
 	s, err := Open(context.Background(), path, Options{})
@@ -62,8 +60,7 @@ func killMigrations(t *testing.T, path string) (killed int) {
 	t.Helper()
 	// Each has a little more time, so that some are killed in the copy and some in the change.
 	for wait := time.Millisecond; killed < 12; wait = wait * 3 / 2 {
-		command := osexec.Command(os.Args[0])
-		command.Env = append(os.Environ(), migratingFile+"="+path)
+		command := child("migrate", path)
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}

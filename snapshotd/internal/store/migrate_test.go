@@ -119,6 +119,17 @@ func TestNewerSchemaIsRefusedAndUntouched(t *testing.T) {
 	if n := query[int](t, path, "PRAGMA user_version"); n != 99 {
 		t.Errorf("version is %d", n)
 	}
+	base := t.TempDir()
+	listed := UserFile(base, Owner{User: "u"})
+	if err := os.Mkdir(filepath.Dir(listed), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, listed); err != nil {
+		t.Fatal(err)
+	}
+	if users, err := (Folder{Base: base}).Users(context.Background(), "", 10); err != nil || len(users) != 1 || users[0].Problem != ErrNewer.Error() {
+		t.Errorf("listed %+v, %v", users, err)
+	}
 }
 
 func TestForeignTableIsRefusedAndUntouched(t *testing.T) {

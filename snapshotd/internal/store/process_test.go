@@ -28,10 +28,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	child, path := writeForEver, os.Getenv(writerFile)
-	if migrating := os.Getenv(migratingFile); migrating != "" {
-		child, path = migrateAndExit, migrating
+	if child := os.Getenv(childName); child != "" {
+		exitWith(children[child](os.Getenv(childFile)))
 	}
+	path := os.Getenv(writerFile)
 	if path == "" {
 		status := m.Run()
 		if err := removeLarge(); err != nil {
@@ -40,10 +40,31 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(status)
 	}
-	if err := child(path); err != nil {
+	exitWith(writeForEver(path))
+}
+
+func exitWith(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	os.Exit(0)
+}
+
+// Other things that the test binary does as another process: childName is one of
+// children, and childFile the file it is given.
+const (
+	childName = "SNAPSHOTD_TEST_CHILD"
+	childFile = "SNAPSHOTD_TEST_FILE"
+)
+
+var children = map[string]func(path string) error{}
+
+// child is a command for the other process.
+func child(name, path string) *osexec.Cmd {
+	command := osexec.Command(os.Args[0])
+	command.Env = append(os.Environ(), childName+"="+name, childFile+"="+path)
+	return command
 }
 
 func writeForEver(path string) error {

@@ -46,6 +46,9 @@ func kindOf(err error) error {
 	if !errors.As(err, &failure) {
 		return systemKind(err)
 	}
+	if failure.Code() == sqlite3.SQLITE_IOERR_WRITE {
+		return ErrFull // SQLite says FULL for ENOSPC, and this for a user's quota or a limit on the size of files
+	}
 	switch failure.Code() & 0xFF { // the rest of an extended code refines it
 	case sqlite3.SQLITE_FULL:
 		return ErrFull

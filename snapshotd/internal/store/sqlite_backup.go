@@ -70,7 +70,18 @@ func vacuumTo(ctx context.Context, db *sql.DB, partial *os.File, progress func(d
 		stop()
 	}
 	if err = errors.Join(err, partial.Sync(), partial.Close()); err != nil {
-		return errors.Join(err, os.Remove(partial.Name()))
+		return errors.Join(err, removePartial(partial.Name()))
+	}
+	return nil
+}
+
+// removePartial removes an unfinished copy, and the journal that SQLite leaves beside
+// one that found no room. It may be that there is none.
+func removePartial(name string) error {
+	for _, file := range []string{name, name + "-journal"} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

@@ -84,7 +84,10 @@ func wholeSecond(t time.Time) string {
 	if whole := t.Truncate(time.Second); !whole.Equal(t) {
 		t = whole.Add(time.Second)
 	}
-	return t.UTC().Format(time.DateTime)
+	if t = t.UTC(); t.Year() > 9999 { // by its zone; four digits keep times in order
+		return "9999-12-31 23:59:60"
+	}
+	return t.Format(time.DateTime)
 }
 
 // Names implements [Store].

@@ -65,6 +65,9 @@ func (s *SQLite) Import(ctx context.Context, snapshots []Snapshot, rule Rule) (I
 				return err
 			}
 		}
+		if len(change.Added)+len(change.Replaced) == 0 {
+			return nil // also where limits were lowered since
+		}
 		after, err := s.usage(ctx, tx)
 		if err != nil {
 			return err

@@ -29,6 +29,10 @@ type Imported struct {
 	Present    int // left out because they were there already
 }
 
+// MaxID is the highest id that an import may give: what a JSON number holds exactly. Ids
+// go on from the highest there was, so one near the end of int64 would leave none.
+const MaxID = 1<<53 - 1
+
 // exportPage is how many snapshots [Each] takes at a time.
 const exportPage = 100
 
@@ -58,8 +62,8 @@ func Each(ctx context.Context, s Store, after int64) iter.Seq2[Snapshot, error] 
 
 // importable returns the snapshot as it is stored, or an error that wraps ErrInvalid.
 func importable(s Snapshot) (Snapshot, error) {
-	if s.ID < 0 {
-		return s, fmt.Errorf("%w: id %d, which must be positive, or 0 for a new one", ErrInvalid, s.ID)
+	if s.ID < 0 || s.ID > MaxID {
+		return s, fmt.Errorf("%w: id %d, which must be from 1 to %d, or 0 for a new one", ErrInvalid, s.ID, int64(MaxID))
 	}
 	for _, layout := range []string{time.DateTime, time.RFC3339Nano, "2006-01-02T15:04:05"} {
 		if at, err := time.Parse(layout, s.CreatedAt); err == nil {

@@ -157,6 +157,9 @@ func testImportWrong(t *testing.T, open Open) {
 	if _, err := s.Import(ctx, []store.Snapshot{snapshotOf(-1, "negative")}, store.Skip); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("negative id: %v", err)
 	}
+	if _, err := s.Import(ctx, []store.Snapshot{snapshotOf(store.MaxID+1, "leaves no id after it")}, store.Skip); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("an id that is too high: %v", err)
+	}
 	if _, err := s.Import(ctx, make([]store.Snapshot, store.MaxPage+1), store.Skip); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("too many: %v", err)
 	}
@@ -209,5 +212,8 @@ func testImportSuggests(t *testing.T, open Open) {
 	}
 	if after := export(t, s); !slices.Equal(after, before) {
 		t.Errorf("was %v, is %v", before, after)
+	}
+	if got, err := s.Import(ctx, before, store.Skip); err != nil || got.Present != 2 {
+		t.Errorf("what is there already: %+v, %v", got, err)
 	}
 }
