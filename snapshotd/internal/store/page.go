@@ -30,7 +30,7 @@ type PageCursor Saved
 
 // String is the cursor as clients carry it.
 func (c PageCursor) String() string {
-	return encodeCursor("p", strconv.FormatInt(c.ID, 10), c.CreatedAt)
+	return encodeCursor("p", c.CreatedAt, strconv.FormatInt(c.ID, 10))
 }
 
 // ParsePageCursor reads what String wrote. Its error is [ErrCursor].
@@ -39,11 +39,11 @@ func ParsePageCursor(text string) (PageCursor, error) {
 	if err != nil {
 		return PageCursor{}, err
 	}
-	id, err := strconv.ParseInt(parts[0], 10, 64)
+	id, err := strconv.ParseInt(parts[1], 10, 64)
 	if err != nil {
 		return PageCursor{}, ErrCursor
 	}
-	return PageCursor{CreatedAt: parts[1], ID: id}, nil
+	return PageCursor{CreatedAt: parts[0], ID: id}, nil
 }
 
 // SearchCursor is a place in the results of a search.
@@ -72,7 +72,7 @@ func ParseSearchCursor(text string) (SearchCursor, error) {
 }
 
 // encodeCursor makes two fields opaque: a client that took them apart would depend
-// on them. The first has no line break.
+// on them. The second has no line break.
 func encodeCursor(kind, first, second string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(kind + "\n" + first + "\n" + second))
 }
@@ -82,11 +82,12 @@ func decodeCursor(kind, text string) ([]string, error) {
 	if err != nil {
 		return nil, ErrCursor
 	}
-	parts := strings.SplitN(string(raw), "\n", 3)
-	if len(parts) != 3 || parts[0] != kind {
+	fields, ours := strings.CutPrefix(string(raw), kind+"\n")
+	end := strings.LastIndexByte(fields, '\n')
+	if !ours || end < 0 {
 		return nil, ErrCursor
 	}
-	return parts[1:], nil
+	return []string{fields[:end], fields[end+1:]}, nil
 }
 
 // checkLimit holds a limit within what one call may return.
