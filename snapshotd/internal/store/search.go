@@ -4,6 +4,10 @@ package store
 // match finds the newest of them, and first those that match in name and summary.
 // Ranking all would take time in proportion to the matches; [Store.Page] with a text
 // reaches them all.
+//
+// What is left of that proportion is counting, for each word of the query, how many
+// snapshots have it: some ten milliseconds a word that is in each of 100,000. [MaxTerms]
+// bounds it.
 const MaxRanked = 700
 
 // Match is a snapshot that a search found.

@@ -6,7 +6,8 @@ CREATE INDEX snapshotd_named ON snapshots(name, created_at) WHERE name IS NOT NU
 DROP INDEX IF EXISTS idx_snapshots_created_at;
 DROP INDEX IF EXISTS idx_snapshots_name;
 
--- Words of all snapshots. The text stays in the table snapshots alone.
+-- Words of all snapshots. The text stays in the table snapshots alone. Beginnings of up
+-- to three characters have an index, or else "a*" would merge the lists of all such words.
 CREATE VIRTUAL TABLE snapshotd_words USING fts5(
   name, summary, context, next_steps,
   content = 'snapshots', content_rowid = 'id',
