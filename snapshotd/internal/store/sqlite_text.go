@@ -35,15 +35,26 @@ func (s *SQLite) pageOfText(ctx context.Context, text string, where *where, limi
 	if err != nil {
 		return Page{}, wrap("list snapshots", err)
 	}
-	if matches > fewMatches || match.inexact != nil {
+	if matches > fewMatches {
 		return s.walk(ctx, match, where, limit)
 	}
 	where.add(`id IN (SELECT rowid FROM `+match.table+` WHERE `+match.table+` MATCH ?)`, match.expression)
-	entries, err := s.entries(ctx, "list snapshots", where.sql()+sortedNewestFirst+`LIMIT ?`, append(where.args, limit+1)...)
+	entries, err := s.entries(ctx, "list snapshots", where.sql()+sortedNewestFirst, where.args...)
 	if err != nil {
 		return Page{}, err
 	}
-	return pageOf(entries, limit), nil
+	var passed []Entry
+	for _, e := range entries {
+		if len(passed) > limit {
+			break
+		}
+		if has, err := s.has(ctx, e.ID, match.inexact); err != nil {
+			return Page{}, err
+		} else if has {
+			passed = append(passed, e)
+		}
+	}
+	return pageOf(passed, limit), nil
 }
 
 // sortedNewestFirst is newestFirst without the help of an index, which would read
