@@ -83,8 +83,10 @@ func sessionError(err error) error {
 // assemble makes the storage and the policy of the settings. A single file is
 // opened at once, so that a server that cannot work does not start.
 func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, error) {
+	options := store.Options{Settings: store.Settings{Limits: s.Limits, Retention: s.Retention}}
 	if s.Auth != settings.TrustedMeta {
-		file, err := store.Open(context.Background(), s.File, store.Options{Private: s.Default})
+		options.Private = s.Default
+		file, err := store.Open(context.Background(), s.File, options)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -95,8 +97,9 @@ func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, 
 			return nil, nil, fmt.Errorf("make the folder of the users' databases: %w", err)
 		}
 		// A file that the operator has put in a user's place is the user's.
-		users := store.Folder{Base: s.Base, Options: store.Options{Private: true, Adopt: true}}
-		return store.NewPool(users, store.DefaultOpen, store.DefaultIdle), policy.TrustedMeta{}, nil
+		options.Private, options.Adopt = true, true
+		users := store.Folder{Base: s.Base, Options: options}
+		return store.NewPool(users, s.OpenFiles, store.DefaultIdle), policy.TrustedMeta{}, nil
 	}
-	return store.NewPool(store.File{Path: s.File}, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
+	return store.NewPool(store.File{Path: s.File, Options: options}, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
 }
