@@ -29,14 +29,15 @@ func (f Folder) Open(ctx context.Context, owner Owner) (Store, error) {
 
 // Owner implements [Source].
 func (f Folder) Owner(ctx context.Context, key string) (Owner, error) {
-	if !isUserKey(key) {
+	if !IsUserKey(key) {
 		return Owner{}, ErrNoUser
 	}
 	return File{Path: UserFile(f.Base, Owner{User: key})}.Owner(ctx, key)
 }
 
-// isUserKey says whether a key names a folder here, and not one elsewhere.
-func isUserKey(key string) bool {
+// IsUserKey says whether a key can be that of a user in a folder: it names a folder there,
+// and not one elsewhere.
+func IsUserKey(key string) bool {
 	return key != "" && filepath.IsLocal(key) && !strings.ContainsAny(key, `/\:`) && key != "."
 }
 
@@ -53,7 +54,7 @@ func (f Folder) Users(ctx context.Context, after string, limit int) ([]User, err
 	var users []User
 	for _, entry := range entries {
 		key := entry.Name()
-		if key <= after || !isUserKey(key) {
+		if key <= after || !IsUserKey(key) {
 			continue
 		}
 		path := UserFile(f.Base, Owner{User: key})

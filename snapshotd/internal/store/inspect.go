@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // inspect reads who owns a file and what is in it, and changes nothing: neither the
 // schema nor the owner. The error is ErrNoUser if there is no file.
 func inspect(ctx context.Context, path, key string) (User, error) {
 	user := User{Owner: Owner{User: key}}
+	path, err := filepath.Abs(path) // a URI has no relative one
+	if err != nil {
+		return user, fmt.Errorf("inspect database: %w", err)
+	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return user, ErrNoUser
 	} else if err != nil {
