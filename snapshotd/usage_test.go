@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/snapgate/snapgate/snapshotd/internal/commands"
 	"github.com/snapgate/snapgate/snapshotd/internal/settings"
 )
 
 func TestHelpAndVersion(t *testing.T) {
 	home := t.TempDir()
-	if got := runToEnd(t, home, nil, "", "--help"); got != (finished{0, settings.HelpText, ""}) {
+	if got := runToEnd(t, home, nil, "", "--help"); got != (finished{0, settings.HelpText + commands.List(), ""}) {
 		t.Errorf("--help: %+v", got)
 	}
 	if got := runToEnd(t, home, nil, "", "--version"); got != (finished{0, "snapshotd v9.8.7\n", ""}) {

@@ -78,3 +78,24 @@ func (f Flags) servedPlace(auth Mode) (Place, error) {
 	}
 	return defaultPlace(auth, f.System)
 }
+
+// BothPlaces reads --db and --data for a command that copies from one to the other.
+func (f Flags) BothPlaces() (file, base Place, err error) {
+	oneFile, err := f.find("db", EnvFile)
+	if err != nil {
+		return file, base, err
+	}
+	users, err := f.find("data", EnvBase)
+	if err != nil {
+		return file, base, err
+	}
+	if file = (Place{File: oneFile.text}); oneFile.text == "" {
+		if file, err = defaultPlace(Disabled, f.System); err != nil {
+			return file, base, err
+		}
+	}
+	if base = (Place{Base: users.text}); users.text == "" {
+		base, err = defaultPlace(TrustedMeta, f.System)
+	}
+	return file, base, err
+}
