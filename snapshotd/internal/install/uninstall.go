@@ -90,7 +90,10 @@ func (p Plan) undo(records *Records) (backup string, err error) {
 	}
 	if p.Status != Absent {
 		if err := p.write(); err != nil {
-			return backup, err
+			if backup != "" {
+				err = errors.Join(err, os.Remove(backup))
+			}
+			return "", err
 		}
 	}
 	if p.used == nil {

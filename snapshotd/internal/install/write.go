@@ -40,7 +40,10 @@ func (p Plan) Do(records *Records) (backup string, err error) {
 		}
 	}
 	if err := p.write(); err != nil {
-		return backup, err
+		if !goesOn && backup != "" {
+			err = errors.Join(err, os.Remove(backup))
+		}
+		return "", err
 	}
 	return backup, records.add(made)
 }
