@@ -117,12 +117,9 @@ func (c *call) request() (install.Request, error) {
 	if _, err := c.flags.Retention(); err != nil {
 		return install.Request{}, usageError{err}
 	}
-	program, err := c.Executable()
+	program, err := c.program()
 	if err != nil {
-		return install.Request{}, fmt.Errorf("find this program: %w", err)
-	}
-	if strings.HasPrefix(program, filepath.Join(os.TempDir(), "go-build")) {
-		return install.Request{}, fmt.Errorf("%s goes with the command that built it: go install it first, and run that", program)
+		return install.Request{}, err
 	}
 	request := install.Request{Name: c.value("name"), Entry: install.Entry{Command: program}, Replace: c.is("replace")}
 	if request.Name == "" {
@@ -150,6 +147,18 @@ func (c *call) request() (install.Request, error) {
 		request.Entry.Args = append(request.Entry.Args, "--"+name, value)
 	}
 	return request, nil
+}
+
+// program is the path of this program, which must last.
+func (c *call) program() (string, error) {
+	path, err := c.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	if strings.HasPrefix(path, filepath.Join(os.TempDir(), "go-build")) {
+		return "", fmt.Errorf("%s goes with the command that built it: go install it first, and run that", path)
+	}
+	return path, nil
 }
 
 // change plans and makes a change for each client.
