@@ -57,7 +57,7 @@ func openCopied(ctx context.Context, path string) (*sql.DB, int, error) {
 		return nil, 0, fmt.Errorf("%s is a folder, not a database file", path)
 	}
 	db, version, err := openToCopy(ctx, path, false)
-	if errors.Is(kindOf(err), ErrUnavailable) && !exists(path+"-wal") {
+	if kind := kindOf(err); (errors.Is(kind, ErrUnavailable) || errors.Is(kind, ErrReadOnly)) && !exists(path+"-wal") {
 		// In a read-only folder SQLite cannot make the files of a log. Without a log
 		// nobody is writing, and it need not.
 		db, version, err = openToCopy(ctx, path, true)
