@@ -26,6 +26,7 @@ type report struct {
 	idleBytes   int                      // of one session
 	left        string                   // of many sessions
 	nothingLeft bool
+	snapshotd   snapshotdFigures
 }
 
 func (r *report) printf(format string, values ...any) { fmt.Fprintf(r.out, format, values...) }
