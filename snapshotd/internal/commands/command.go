@@ -119,7 +119,7 @@ func Run(ctx context.Context, args []string, in Surroundings) int {
 	found.define(c)
 	err := c.parse(args[1:])
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(in.Out, "%s\n\nUsage:\n  snapshotd %s %s\n\n%s%s", found.summary, found.name, found.usage, found.help, statuses(found))
+		fmt.Fprintf(in.Out, "snapshotd %s: %s.\n\nUsage:\n  snapshotd %s %s\n\n%s%s", found.name, found.summary, found.name, found.usage, found.help, statuses(found))
 		return Done
 	}
 	if err == nil {

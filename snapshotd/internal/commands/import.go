@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/portable"
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
@@ -148,7 +149,22 @@ func importAll(ctx context.Context, s store.Store, lines *portable.Reader, rule 
 	}
 }
 
+// importedText names what is not 0.
 func importedText(n store.Imported) string {
-	return fmt.Sprintf("%d added, %d renumbered, %d replaced, %d skipped because their id is taken, %d present already",
-		n.Added, n.Renumbered, n.Replaced, n.Skipped, n.Present)
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{n.Added, "added"}, {n.Renumbered, "renumbered"}, {n.Replaced, "replaced"},
+		{n.Skipped, "skipped because their id is taken"}, {n.Present, "present already"},
+	} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
 }
