@@ -182,8 +182,12 @@ func TestNoRoomIsToldAndLosesNothing(t *testing.T) {
 		t.Errorf("backup: %+v", result)
 	}
 	has(t, file, 2)
+	runToEnd(t, home, nil, lines(initialize(), save(1, big)), "--db", "large.db")
+	if result := runCmd(t, limited(home, 512, "export", "--output", "b.db.jsonl", "--db", "large.db"), ""); result.status != 1 || !strings.Contains(result.stderr, "write the export") {
+		t.Errorf("export: %+v", result)
+	}
 	if left, err := filepath.Glob(filepath.Join(home, "b.db*")); err != nil || len(left) > 0 {
-		t.Errorf("left of the backup: %v, %v", left, err)
+		t.Errorf("left of backup and export: %v, %v", left, err)
 	}
 }
 

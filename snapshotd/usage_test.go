@@ -45,6 +45,9 @@ func TestDefaultPlaceIsTheOriginals(t *testing.T) {
 	if folder == "" {
 		folder = filepath.Join(".local", "share", "claude-snapshots")
 	}
+	if got := runToEnd(t, home, nil, lines(initialize(), toolCall(1, "load_snapshot", nil)), "serve"); !strings.Contains(got.stdout, "Resuming: s") {
+		t.Errorf("serve: %+v", got)
+	}
 	for path, want := range map[string]os.FileMode{folder: 0o700, filepath.Join(folder, "snapshots.db"): 0o600} {
 		info, err := os.Stat(filepath.Join(home, path))
 		if err != nil {

@@ -114,11 +114,11 @@ func (c *call) exportOne(ctx context.Context, h home, file string, write writeSn
 				return 0, err
 			}
 		}
-		created, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return 0, err
+		created, failed := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if failed != nil {
+			return 0, failed
 		}
-		defer func() {
+		defer func() { // what is not whole does not stay
 			if err = errors.Join(err, created.Sync(), created.Close()); err != nil {
 				err = errors.Join(err, os.Remove(file))
 			}

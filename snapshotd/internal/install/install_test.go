@@ -295,6 +295,22 @@ func TestLinksAndModesAreKept(t *testing.T) {
 	}
 }
 
+func TestALinkThatLeadsNowhereIsLeftAlone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("links need a privilege on Windows")
+	}
+	m := newMachine(t, "{}")
+	if err := os.Remove(m.file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere.json", m.file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Install(client(t, "cursor"), m.system, Request{Name: "snapshots"}); err == nil || !strings.Contains(err.Error(), "link to a file that is not there") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAFileThatChangesMeanwhileIsNotOverwritten(t *testing.T) {
 	m := newMachine(t, "{}")
 	plan, err := Install(client(t, "cursor"), m.system, Request{Name: "snapshots", Entry: Entry{Command: program}})

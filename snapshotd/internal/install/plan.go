@@ -73,6 +73,9 @@ func (c Client) read(system settings.System) (configuration, error) {
 	}
 	conf := configuration{file: file, exists: true}
 	if conf.data, err = os.ReadFile(file); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(file); err == nil {
+			return conf, fmt.Errorf("%s is a link to a file that is not there: make that, or remove the link", file)
+		}
 		conf.exists = false
 	} else if err != nil {
 		return conf, err

@@ -9,15 +9,14 @@ import (
 // logSuffixes are the files that SQLite keeps beside a database in use.
 var logSuffixes = []string{"-wal", "-shm"}
 
-// putInPlace gives a staged file its name. What is there is empty or no database.
-// The latter is moved aside, its log with it: SQLite would take it for the new file's.
+// putInPlace gives a staged file its name, which is free, or that of what is no
+// database. The latter is moved aside, its log with it: SQLite would take it for the
+// new file's.
 func putInPlace(staged, to string, target target) (aside string, err error) {
 	if target.damaged {
 		if aside, err = moveAside(to); err != nil {
 			return "", err
 		}
-	} else if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", err
 	}
 	return aside, publish(staged, to)
 }

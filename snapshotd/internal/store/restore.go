@@ -82,7 +82,7 @@ type target struct {
 
 func lookAtTarget(ctx context.Context, from, to string, how Restoration) (target, error) {
 	info, err := os.Stat(to)
-	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 && !exists(to+"-wal") {
+	if errors.Is(err, os.ErrNotExist) {
 		return target{}, nil
 	}
 	if err != nil {

@@ -136,6 +136,50 @@ func TestRestoreReplacesADamagedFile(t *testing.T) {
 	}
 }
 
+func TestRestoreOverAFileWithDamagedPages(t *testing.T) {
+	backup := backupOf(t, "old")
+	path := filepath.Join(t.TempDir(), "a.db")
+	s, err := Open(context.Background(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		save(t, s, Draft{Summary: "s", Context: strings.Repeat("c", 20000)})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage(t, path, 1<<16, int(info.Size())-1<<16)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Restore(context.Background(), backup, path, Restoration{})
+	if err != nil || got.Snapshots != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	kept(t, path, 1)
+	// SQLite can make no copy of it, so it is copied as it was.
+	if aside, err := os.ReadFile(got.Aside); err != nil || len(aside) != len(before) || string(aside[1<<16:]) != string(before[1<<16:]) {
+		t.Errorf("aside: %d bytes of %d, %v", len(aside), len(before), err)
+	}
+}
+
+func TestRestoreIntoAnEmptyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	if err := os.WriteFile(path, nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Restore(context.Background(), backupOf(t, "old"), path, Restoration{Vacant: true})
+	if err != nil || got.Snapshots != 1 || got.Aside != "" || modeOf(t, path) != 0o640 {
+		t.Fatalf("%+v, %v, mode %o", got, err, modeOf(t, path))
+	}
+}
+
 func TestWhatCannotBeRestoredChangesNothing(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "a.db")
