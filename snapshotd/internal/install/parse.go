@@ -1,6 +1,7 @@
 package install
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,20 +36,22 @@ type member struct {
 // maxDepth is how deep values may be nested.
 const maxDepth = 200
 
+const byteOrderMark = "\ufeff"
+
 // parse reads JSON, also with comments and commas after the last value, as VS Code has it.
 func parse(data []byte) (node, error) {
 	p := &parser{data: data}
-	if strings.HasPrefix(string(data), "\ufeff") {
-		p.at = len("\ufeff")
+	if bytes.HasPrefix(data, []byte(byteOrderMark)) {
+		p.at = len(byteOrderMark)
 	}
 	root, err := p.value(0)
 	if err == nil {
 		if err = p.space(); err == nil && p.at < len(data) {
-			err = fmt.Errorf("there is more after the end of the document")
+			err = errors.New("there is more after the end of the document")
 		}
 	}
 	if err != nil {
-		line := 1 + strings.Count(string(data[:p.at]), "\n")
+		line := 1 + bytes.Count(data[:p.at], []byte("\n"))
 		return node{}, fmt.Errorf("line %d: %w", line, err)
 	}
 	return root, nil
@@ -73,14 +76,14 @@ func (p *parser) space() error {
 		switch {
 		case isSpace(rest[0]):
 			p.at++
-		case strings.HasPrefix(string(rest[:min(2, len(rest))]), "//"):
-			if n := strings.IndexByte(string(rest), '\n'); n >= 0 {
+		case bytes.HasPrefix(rest, []byte("//")):
+			if n := bytes.IndexByte(rest, '\n'); n >= 0 {
 				p.at += n
 			} else {
 				p.at = len(p.data)
 			}
-		case strings.HasPrefix(string(rest[:min(2, len(rest))]), "/*"):
-			n := strings.Index(string(rest[2:]), "*/")
+		case bytes.HasPrefix(rest, []byte("/*")):
+			n := bytes.Index(rest[2:], []byte("*/"))
 			if n < 0 {
 				return errors.New("a comment does not end")
 			}
