@@ -57,7 +57,7 @@ func check(ctx context.Context, c *call) error {
 	defer shown.end()
 	results := []checked{}
 	failures, err := c.each(ctx, homes, func(h home) error {
-		shown.show("checked %d of %d", len(results), len(homes))
+		shown.show("checking %s (%d of %d)", h, len(results)+1, len(homes))
 		found, err := h.check(ctx, c.is("repair"))
 		if err != nil {
 			return err

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// progressInterval is how often progress is shown, so that fast work shows none.
+// progressInterval is how often progress is shown after the first time.
 const progressInterval = 500 * time.Millisecond
 
 // progress shows how far long work is.
@@ -22,7 +22,7 @@ func (c *call) newProgress() *progress {
 	if !c.progress {
 		return &progress{now: c.Now}
 	}
-	return &progress{w: c.Log, terminal: c.Terminal, now: c.Now, last: c.Now()}
+	return &progress{w: c.Log, terminal: c.Terminal, now: c.Now}
 }
 
 // show tells how far the work is, unless it has just done so.
@@ -54,4 +54,5 @@ func (p *progress) end() {
 	if p.shown && p.terminal {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
+	p.shown = false
 }

@@ -59,7 +59,7 @@ func prune(ctx context.Context, c *call) error {
 	results := []pruned{}
 	var total int64
 	failures, err := c.each(ctx, homes, func(h home) error {
-		shown.show("pruned %d of %d", len(results), len(homes))
+		shown.show("pruning %s (%d of %d)", h, len(results)+1, len(homes))
 		n, err := h.prune(ctx, keep, c.Now, c.is("dry-run"))
 		total += n
 		if err == nil {
