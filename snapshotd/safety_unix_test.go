@@ -164,7 +164,7 @@ func TestNoRoomIsToldAndLosesNothing(t *testing.T) {
 	if result.status != 0 || got["1"] != "Saved snapshot #1" || !strings.HasPrefix(got["3"], "Saved snapshot #") {
 		t.Errorf("%+v", result)
 	}
-	if !strings.HasPrefix(got["2"], "Error: Database operation failed\n") || !strings.Contains(got["2"], "nothing was written") || !strings.HasSuffix(got["2"], "\nCode: database_error") {
+	if !strings.HasPrefix(got["2"], "Error: Database operation failed\n") || !strings.Contains(got["2"], "the disk is full: nothing was written") || !strings.HasSuffix(got["2"], "\nCode: database_error") {
 		t.Errorf("the large one got %q", got["2"])
 	}
 	file := filepath.Join(home, "a.db")
@@ -175,10 +175,10 @@ func TestNoRoomIsToldAndLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	result = runCmd(t, limited(home, 1024, "import", "-", "--db", "a.db"), string(line))
-	if result.status != 1 || !strings.Contains(result.stderr, "nothing was written") {
+	if result.status != 1 || !strings.Contains(result.stderr, "the disk is full: nothing was written") {
 		t.Errorf("import: %+v", result)
 	}
-	if result := runCmd(t, limited(home, 8, "backup", "b.db", "--db", "a.db"), ""); result.status != 1 || result.stderr == "" {
+	if result := runCmd(t, limited(home, 64, "backup", "b.db", "--db", "a.db"), ""); result.status != 1 || !strings.Contains(result.stderr, "the disk is full") {
 		t.Errorf("backup: %+v", result)
 	}
 	has(t, file, 2)
@@ -186,8 +186,11 @@ func TestNoRoomIsToldAndLosesNothing(t *testing.T) {
 	if result := runCmd(t, limited(home, 512, "export", "--output", "b.db.jsonl", "--db", "large.db"), ""); result.status != 1 || !strings.Contains(result.stderr, "write the export") {
 		t.Errorf("export: %+v", result)
 	}
+	if result := runCmd(t, limited(home, 64, "restore", "large.db", "--db", "b.db"), ""); result.status != 1 || !strings.Contains(result.stderr, "the disk is full") {
+		t.Errorf("restore: %+v", result)
+	}
 	if left, err := filepath.Glob(filepath.Join(home, "b.db*")); err != nil || len(left) > 0 {
-		t.Errorf("left of backup and export: %v, %v", left, err)
+		t.Errorf("left of backup, export and restore: %v, %v", left, err)
 	}
 }
 

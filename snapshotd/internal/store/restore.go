@@ -57,7 +57,7 @@ func Restore(ctx context.Context, from, to string, how Restoration) (Restored, e
 	if err != nil {
 		return Restored{}, err
 	}
-	defer os.Remove(staged) //nolint:errcheck // gone if it was given the name itself
+	defer removePartial(staged) //nolint:errcheck // gone if it was given the name itself
 	var restored Restored
 	if target.usable {
 		restored.Aside, err = overwrite(ctx, staged, to, target, how)
@@ -156,7 +156,7 @@ func stage(ctx context.Context, from, to string, target target, how Restoration)
 		return "", wrap("restore from "+from, err)
 	}
 	if err := finishStaged(ctx, staged, all, target, how); err != nil {
-		return "", errors.Join(wrap("restore from "+from, err), os.Remove(staged))
+		return "", errors.Join(wrap("restore from "+from, err), removePartial(staged))
 	}
 	return staged, nil
 }
