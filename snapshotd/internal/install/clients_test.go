@@ -47,7 +47,7 @@ func TestPlacesOnEachSystem(t *testing.T) {
 		{"claude-code", "darwin", nil, "/home/a/.claude.json"},
 		{"claude-code", "windows", map[string]string{"APPDATA": "/appdata"}, "/home/a/.claude.json"},
 		{"claude-code", "linux", nil, "/home/a/.claude.json"},
-		{"claude-code", "linux", map[string]string{"CLAUDE_CONFIG_DIR": "/work/claude"}, "/work/claude/.claude.json"},
+		{"claude-code", "linux", map[string]string{"CLAUDE_CONFIG_DIR": "/other/claude"}, "/other/claude/.claude.json"},
 		{"cursor", "darwin", nil, "/home/a/.cursor/mcp.json"},
 		{"cursor", "windows", nil, "/home/a/.cursor/mcp.json"},
 		{"cursor", "linux", nil, "/home/a/.cursor/mcp.json"},
