@@ -171,6 +171,8 @@ func TestUsersAreListedWithTheirTrouble(t *testing.T) {
 			t.Errorf("no %s in %s", want, text)
 		}
 	}
+	s.fails(Failed, []string{"nowhere", "no such file"}, "users", "--data", s.path("nowhere"))
+	s.fails(Failed, []string{"nowhere", "no such file"}, "users", "--db", s.path("nowhere"))
 	if got := oneLine("a\x1b[31m\nb\u009b"); got != "a?[31m?b?" {
 		t.Errorf("a terminal would get %q", got)
 	}

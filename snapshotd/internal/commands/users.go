@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -46,6 +47,10 @@ func users(ctx context.Context, c *call) error {
 	var source store.Source = store.Folder{Base: place.Base}
 	if place.Base == "" {
 		source = store.File{Path: place.File}
+	}
+	// Without this, a folder that is not there would be one without users.
+	if _, err := os.Stat(place.File + place.Base); err != nil {
+		return err
 	}
 	all := []listed{}
 	shown := c.newProgress()
