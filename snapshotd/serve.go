@@ -83,8 +83,10 @@ func sessionError(err error) error {
 // assemble makes the storage and the policy of the settings. A single file is
 // opened at once, so that a server that cannot work does not start.
 func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, error) {
+	options := store.Options{Settings: store.Settings{Limits: s.Limits, Retention: s.Retention}}
 	if s.Auth != settings.TrustedMeta {
-		file, err := store.Open(context.Background(), s.File, store.Options{Private: s.Default})
+		options.Private = s.Default
+		file, err := store.Open(context.Background(), s.File, options)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -94,14 +96,10 @@ func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, 
 		if err := os.MkdirAll(s.Base, 0o700); err != nil {
 			return nil, nil, fmt.Errorf("make the folder of the users' databases: %w", err)
 		}
-		open := func(ctx context.Context, owner store.Owner) (store.Store, error) {
-			// A file that the operator has put in the user's place is the user's.
-			return store.Open(ctx, store.UserFile(s.Base, owner), store.Options{Private: true, Owner: &owner, Adopt: true})
-		}
-		return store.NewPool(open, store.DefaultOpen, store.DefaultIdle), policy.TrustedMeta{}, nil
+		// A file that the operator has put in a user's place is the user's.
+		options.Private, options.Adopt = true, true
+		users := store.Folder{Base: s.Base, Options: options}
+		return store.NewPool(users, s.OpenFiles, store.DefaultIdle), policy.TrustedMeta{}, nil
 	}
-	open := func(ctx context.Context, owner store.Owner) (store.Store, error) {
-		return store.Open(ctx, s.File, store.Options{Owner: &owner})
-	}
-	return store.NewPool(open, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
+	return store.NewPool(store.File{Path: s.File, Options: options}, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
 }

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/snapgate/snapgate/snapshotd/internal/commands"
 	"github.com/snapgate/snapgate/snapshotd/internal/settings"
 )
 
 func TestHelpAndVersion(t *testing.T) {
 	home := t.TempDir()
-	if got := runToEnd(t, home, nil, "", "--help"); got != (finished{0, settings.HelpText, ""}) {
+	if got := runToEnd(t, home, nil, "", "--help"); got != (finished{0, settings.HelpText + commands.List(), ""}) {
 		t.Errorf("--help: %+v", got)
 	}
 	if got := runToEnd(t, home, nil, "", "--version"); got != (finished{0, "snapshotd v9.8.7\n", ""}) {
@@ -43,6 +44,9 @@ func TestDefaultPlaceIsTheOriginals(t *testing.T) {
 	}[runtime.GOOS]
 	if folder == "" {
 		folder = filepath.Join(".local", "share", "claude-snapshots")
+	}
+	if got := runToEnd(t, home, nil, lines(initialize(), toolCall(1, "load_snapshot", nil)), "serve"); !strings.Contains(got.stdout, "Resuming: s") {
+		t.Errorf("serve: %+v", got)
 	}
 	for path, want := range map[string]os.FileMode{folder: 0o700, filepath.Join(folder, "snapshots.db"): 0o600} {
 		info, err := os.Stat(filepath.Join(home, path))

@@ -10,6 +10,10 @@ const (
 	mostDelay         = 2        // times the p50 of raw stdio and bare HTTP together, one session
 	mostIdle          = 64 << 10 // bytes of an idle session
 	timesPrewarmed    = 10       // that cold set-up takes longer
+
+	timesNode    = 5          // that a server on Node.js takes longer to start than snapshotd
+	mostResident = 25_000_000 // bytes of snapshotd when idle
+	mostSize     = 20_000_000 // bytes of its binary
 )
 
 const (
@@ -32,6 +36,11 @@ func (r *report) bars() error {
 	slow, fast := r.begun[cold], r.begun[prewarmed]
 	r.bar(fmt.Sprintf("set-up prewarmed: at most 1/%d of cold", timesPrewarmed), fmt.Sprintf("%v of %v", fast, slow),
 		slow > 0 && fast > 0, fast*timesPrewarmed <= slow)
+	s := r.snapshotd
+	r.bar(fmt.Sprintf("snapshotd, start to first answer: at most 1/%d of Node.js", timesNode), fmt.Sprintf("%v of %v", s.start, s.node),
+		s.start > 0 && s.node > 0, s.start*timesNode <= s.node)
+	r.bar("snapshotd, idle: at most 25 MB resident", fmt.Sprintf("%.1f MB", megabytes(s.resident)), s.resident > 0, s.resident <= mostResident)
+	r.bar("snapshotd: at most 20 MB on disk", fmt.Sprintf("%.1f MB", megabytes(s.size)), s.size > 0, s.size <= mostSize)
 	r.bar(fmt.Sprintf("%d sessions: nothing left", r.options.many), r.left, true, r.nothingLeft)
 	return nil
 }

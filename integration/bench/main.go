@@ -22,7 +22,7 @@
 // so that both are in the limit twice.
 //
 // After the table come the time that a session takes to begin with a server on Node.js, the
-// memory and the allocations of the gateway, what is left of many sessions, and what of this
+// start of snapshotd beside that of a server on the SDK of the original one, the memory and the allocations of the gateway, what is left of many sessions, and what of this
 // falls short of the bars.
 //
 // Read the ratios, not the rates: those are the machine's.
@@ -129,7 +129,7 @@ func run(opts options, out io.Writer) error {
 		fmt.Fprintf(out, "Load of the machine before: %s\n", load)
 	}
 	r := &report{out: out, options: opts, binary: binary, rows: map[row]result{}, begun: map[string]time.Duration{}}
-	for _, section := range []func() error{r.table, r.setups, r.idle, r.perProcess, r.allocations, r.many, r.bars} {
+	for _, section := range []func() error{r.table, r.setups, r.starting, r.idle, r.perProcess, r.allocations, r.many, r.bars} {
 		if err := errors.Join(section(), r.unread); err != nil {
 			return err
 		}

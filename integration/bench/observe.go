@@ -111,8 +111,10 @@ func number(text []byte, label string) int {
 	return 0
 }
 
-func (g *gateway) resident() int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
+func (g *gateway) resident() int { return residentOf(g.cmd.Process.Pid) }
+
+func residentOf(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}

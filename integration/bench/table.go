@@ -26,6 +26,7 @@ type report struct {
 	idleBytes   int                      // of one session
 	left        string                   // of many sessions
 	nothingLeft bool
+	snapshotd   snapshotdFigures
 
 	unread error // nobody reads what is printed
 }

@@ -7,21 +7,19 @@ import (
 
 // defaultPlace is where the original server's installer put its file. Users' files
 // are in a folder of their own beside it.
-func (s *Settings) defaultPlace(system System) error {
-	folder, err := defaultFolder(system)
+func defaultPlace(auth Mode, system System) (Place, error) {
+	folder, err := DefaultFolder(system)
 	if err != nil {
-		return err
+		return Place{}, err
 	}
-	s.Default = true
-	if s.Auth == TrustedMeta {
-		s.Base = filepath.Join(folder, "users")
-	} else {
-		s.File = filepath.Join(folder, "snapshots.db")
+	if auth == TrustedMeta {
+		return Place{Base: filepath.Join(folder, "users"), Default: true}, nil
 	}
-	return nil
+	return Place{File: filepath.Join(folder, "snapshots.db"), Default: true}, nil
 }
 
-func defaultFolder(system System) (string, error) {
+// DefaultFolder is snapshotd's own folder on the system.
+func DefaultFolder(system System) (string, error) {
 	if system.OS == "windows" {
 		if data := system.Getenv("APPDATA"); data != "" {
 			return filepath.Join(data, "claude-snapshots"), nil

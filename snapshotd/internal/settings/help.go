@@ -5,7 +5,8 @@ const HelpText = `snapshotd saves and resumes conversation snapshots. It is an M
 standard input and output: a client or the Snapgate gateway starts it.
 
 Usage:
-  snapshotd [flags]
+  snapshotd [serve] [flags]
+  snapshotd <command> [flags]
 
 Flags, with the environment variable that says the same (flags win):
   --db <file>      SNAPSHOT_DB_PATH       one SQLite file for all snapshots
@@ -18,6 +19,21 @@ Flags, with the environment variable that says the same (flags win):
                                     the scopes of their token
   --version                               print the version
   --help                                  print this text
+
+Quotas of each user; 0, the default, is no limit:
+  --max-snapshots <n>          SNAPSHOT_MAX_SNAPSHOTS
+  --max-bytes <size>           SNAPSHOT_MAX_BYTES           of all texts: 10MB, 1GiB
+  --max-snapshot-bytes <size>  SNAPSHOT_MAX_SNAPSHOT_BYTES  of one snapshot
+
+Retention, applied by each save; 0, the default, keeps all:
+  --keep-days <n>    SNAPSHOT_KEEP_DAYS    delete what is older
+  --keep-count <n>   SNAPSHOT_KEEP_COUNT   keep so many of the newest
+  --prune-named      SNAPSHOT_PRUNE_NAMED  snapshots with a name, too (true or
+                                           false); without it they stay
+
+With --data:
+  --max-open-files <n>  SNAPSHOT_MAX_OPEN_FILES  users' files open at once
+                                                 (default: 200)
 
 Without --db and --data the data is in
   Linux    ~/.local/share/claude-snapshots

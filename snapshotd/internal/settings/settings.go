@@ -4,9 +4,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"path/filepath"
-	"strings"
+
+	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
 
 // Mode is how callers are authorized.
@@ -25,16 +24,16 @@ const (
 	EnvAuth = "MCP_AUTH_MODE"
 )
 
-// Settings are how to run.
+// Settings are how to serve.
 type Settings struct {
 	Auth Mode
-	// File is the one database file; "" if there is one for each user.
-	File string
-	// Base is the folder of the users' files; "" if there is one file.
-	Base string
-	// Default says that File or Base is the platform's default place, which is
-	// snapshotd's own.
-	Default bool
+	Place
+	// Limits are the quotas of each user.
+	Limits store.Limits
+	// Retention is applied by each save.
+	Retention store.Retention
+	// OpenFiles is how many users' files may be open at once.
+	OpenFiles int
 	// Help and Version ask for a text instead of a run.
 	Help, Version bool
 }
@@ -47,22 +46,15 @@ type System struct {
 	OS string
 }
 
-// value is a setting and where it came from.
-type value struct {
-	text   string
-	source string // as in messages: "--db" or "SNAPSHOT_DB_PATH"; "" if not set
-	flag   bool
-}
-
-// Read reads the arguments, without the program's name, and the environment. The
-// error is for the user to read.
+// Read reads the arguments of the server, without the program's name, and the
+// environment. The error is for the user to read.
 func Read(args []string, system System) (Settings, error) {
 	var s Settings
-	flags := flag.NewFlagSet("snapshotd", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.String("db", "", "")
-	flags.String("data", "", "")
-	flags.String("auth", "", "")
+	flags := NewFlags("snapshotd", system)
+	flags.DefinePlace()
+	flags.DefineLimits()
+	flags.DefineRetention()
+	flags.define("auth", "max-open-files")
 	flags.BoolVar(&s.Version, "version", false, "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return Settings{Help: true}, nil
@@ -73,38 +65,26 @@ func Read(args []string, system System) (Settings, error) {
 		return s, nil
 	}
 	if flags.NArg() > 0 {
-		return s, fmt.Errorf("unexpected argument %q: snapshotd takes flags only", flags.Arg(0))
+		return s, fmt.Errorf("unexpected argument %q: the server takes flags only, and there is no such command", flags.Arg(0))
 	}
-	auth := find(flags, "auth", EnvAuth, system)
-	file := find(flags, "db", EnvFile, system)
-	base := find(flags, "data", EnvBase, system)
-	for _, v := range []value{auth, file, base} {
-		if v.flag && v.text == "" {
-			return s, fmt.Errorf("%s needs a value", v.source)
-		}
-		if strings.ContainsRune(v.text, 0) {
-			return s, fmt.Errorf("%s has a NUL character", v.source)
-		}
+	auth, err := flags.find("auth", EnvAuth)
+	if err != nil {
+		return s, err
 	}
-	var err error
 	if s.Auth, err = mode(auth); err != nil {
 		return s, err
 	}
-	return s, s.place(file, base, system)
-}
-
-// find takes the flag if it was given, else the variable.
-func find(flags *flag.FlagSet, name, variable string, system System) value {
-	v := value{}
-	if text := system.Getenv(variable); text != "" {
-		v = value{text: text, source: variable}
+	if s.Place, err = flags.servedPlace(s.Auth); err != nil {
+		return s, err
 	}
-	flags.Visit(func(f *flag.Flag) {
-		if f.Name == name {
-			v = value{text: f.Value.String(), source: "--" + name, flag: true}
-		}
-	})
-	return v
+	if s.Limits, err = flags.Limits(); err != nil {
+		return s, err
+	}
+	if s.Retention, err = flags.Retention(); err != nil {
+		return s, err
+	}
+	s.OpenFiles, err = flags.openFiles(s.Base == "")
+	return s, err
 }
 
 func mode(v value) (Mode, error) {
@@ -118,35 +98,4 @@ func mode(v value) (Mode, error) {
 	default:
 		return "", fmt.Errorf("%s is %q: it must be %q or %q", v.source, m, Disabled, TrustedMeta)
 	}
-}
-
-// place decides where the data is.
-func (s *Settings) place(file, base value, system System) error {
-	if file.source != "" && base.source != "" {
-		if file.flag == base.flag {
-			return fmt.Errorf("%s and %s exclude each other: one is a single database, the other a folder with one for each user", file.source, base.source)
-		}
-		if file.flag {
-			base = value{}
-		} else {
-			file = value{}
-		}
-	}
-	for _, v := range []value{file, base} {
-		if s.Auth == TrustedMeta && v.text != "" && !filepath.IsAbs(v.text) {
-			return fmt.Errorf("%s is %q, a relative path: with %s write an absolute one, because the gateway runs the server in a temporary folder that goes with the process", v.source, v.text, TrustedMeta)
-		}
-	}
-	switch {
-	case base.source != "" && s.Auth != TrustedMeta:
-		return fmt.Errorf("%s keeps a database for each user and needs --auth %s (or %s=%s); for a single database use --db",
-			base.source, TrustedMeta, EnvAuth, TrustedMeta)
-	case base.source != "":
-		s.Base = base.text
-		return nil
-	case file.source != "":
-		s.File = file.text
-		return nil
-	}
-	return s.defaultPlace(system)
 }

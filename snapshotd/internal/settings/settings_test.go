@@ -15,6 +15,11 @@ func system(os string, env map[string]string) System {
 	}
 }
 
+// served are settings with the defaults of all but these.
+func served(auth Mode, place Place) Settings {
+	return Settings{Auth: auth, Place: place, OpenFiles: 200}
+}
+
 func TestSettings(t *testing.T) {
 	const linux = "/home/alice/.local/share/claude-snapshots"
 	absolute, err := filepath.Abs("place")
@@ -28,22 +33,22 @@ func TestSettings(t *testing.T) {
 		env  map[string]string
 		want Settings
 	}{
-		{name: "nothing set", want: Settings{Auth: Disabled, File: linux + "/snapshots.db", Default: true}},
-		{name: "nothing set on macOS", os: "darwin", want: Settings{Auth: Disabled, File: "/home/alice/.claude-snapshots/snapshots.db", Default: true}},
+		{name: "nothing set", want: served(Disabled, Place{File: linux + "/snapshots.db", Default: true})},
+		{name: "nothing set on macOS", os: "darwin", want: served(Disabled, Place{File: "/home/alice/.claude-snapshots/snapshots.db", Default: true})},
 		{name: "nothing set on Windows", os: "windows", env: map[string]string{"APPDATA": "/appdata"},
-			want: Settings{Auth: Disabled, File: "/appdata/claude-snapshots/snapshots.db", Default: true}},
+			want: served(Disabled, Place{File: "/appdata/claude-snapshots/snapshots.db", Default: true})},
 		{name: "Windows without APPDATA", os: "windows",
-			want: Settings{Auth: Disabled, File: "/home/alice/AppData/Roaming/claude-snapshots/snapshots.db", Default: true}},
-		{name: "trusted-meta alone", args: "--auth trusted-meta", want: Settings{Auth: TrustedMeta, Base: linux + "/users", Default: true}},
-		{name: "file by flag", args: "--db a.db", want: Settings{Auth: Disabled, File: "a.db"}},
-		{name: "one dash, equals sign", args: "-db=a.db -auth=disabled", want: Settings{Auth: Disabled, File: "a.db"}},
-		{name: "file by variable", env: map[string]string{EnvFile: "b.db"}, want: Settings{Auth: Disabled, File: "b.db"}},
+			want: served(Disabled, Place{File: "/home/alice/AppData/Roaming/claude-snapshots/snapshots.db", Default: true})},
+		{name: "trusted-meta alone", args: "--auth trusted-meta", want: served(TrustedMeta, Place{Base: linux + "/users", Default: true})},
+		{name: "file by flag", args: "--db a.db", want: served(Disabled, Place{File: "a.db"})},
+		{name: "one dash, equals sign", args: "-db=a.db -auth=disabled", want: served(Disabled, Place{File: "a.db"})},
+		{name: "file by variable", env: map[string]string{EnvFile: "b.db"}, want: served(Disabled, Place{File: "b.db"})},
 		{name: "flag beats variable", args: "--db a.db --auth disabled", env: map[string]string{EnvFile: "b.db", EnvAuth: "trusted-meta"},
-			want: Settings{Auth: Disabled, File: "a.db"}},
-		{name: "flag beats the other's variable", args: "--db a.db", env: map[string]string{EnvBase: "base"}, want: Settings{Auth: Disabled, File: "a.db"}},
-		{name: "and the other way", args: "--data " + absolute + " --auth trusted-meta", env: map[string]string{EnvFile: "b.db"}, want: Settings{Auth: TrustedMeta, Base: absolute}},
-		{name: "users by variables", env: map[string]string{EnvBase: absolute, EnvAuth: "trusted-meta"}, want: Settings{Auth: TrustedMeta, Base: absolute}},
-		{name: "one file for a verified user", env: map[string]string{EnvFile: absolute, EnvAuth: "trusted-meta"}, want: Settings{Auth: TrustedMeta, File: absolute}},
+			want: served(Disabled, Place{File: "a.db"})},
+		{name: "flag beats the other's variable", args: "--db a.db", env: map[string]string{EnvBase: "base"}, want: served(Disabled, Place{File: "a.db"})},
+		{name: "and the other way", args: "--data " + absolute + " --auth trusted-meta", env: map[string]string{EnvFile: "b.db"}, want: served(TrustedMeta, Place{Base: absolute})},
+		{name: "users by variables", env: map[string]string{EnvBase: absolute, EnvAuth: "trusted-meta"}, want: served(TrustedMeta, Place{Base: absolute})},
+		{name: "one file for a verified user", env: map[string]string{EnvFile: absolute, EnvAuth: "trusted-meta"}, want: served(TrustedMeta, Place{File: absolute})},
 		{name: "help", args: "--db a --help", want: Settings{Help: true}},
 		{name: "help, short", args: "-h", want: Settings{Help: true}},
 		{name: "version", args: "--version", want: Settings{Version: true}},
@@ -116,7 +121,9 @@ func TestWithoutHomeAPlaceMustBeGiven(t *testing.T) {
 }
 
 func TestHelpNamesEverySetting(t *testing.T) {
-	for _, name := range []string{"--db", "--data", "--auth", "--version", "--help", EnvFile, EnvBase, EnvAuth, string(Disabled), string(TrustedMeta)} {
+	for _, name := range []string{"--db", "--data", "--auth", "--version", "--help", EnvFile, EnvBase, EnvAuth, string(Disabled), string(TrustedMeta),
+		"--max-snapshots", "--max-bytes", "--max-snapshot-bytes", "--keep-days", "--keep-count", "--prune-named", "--max-open-files",
+		EnvMaxSnapshots, EnvMaxBytes, EnvMaxSnapshotBytes, EnvKeepDays, EnvKeepCount, EnvPruneNamed, EnvMaxOpenFiles} {
 		if !strings.Contains(HelpText, name) {
 			t.Errorf("no %s", name)
 		}

@@ -1,40 +1,103 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
+	"runtime"
 )
 
 // copyAside writes a copy of the file, as of now and with what is still in its
-// write-ahead log, to <file>.v<version>.bak and returns that name. A copy that
-// exists is left alone and the next free name taken.
-func copyAside(ctx context.Context, db *sql.DB, file string, version int) (string, error) {
-	// CreateTemp makes mode 0600. VACUUM INTO accepts an empty file.
-	partial, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*.partial")
-	if err != nil {
-		return "", err
+// write-ahead log, to <file>.v<version>.bak. The caller holds the file's write lock. A
+// copy that exists is left alone and the next free name taken, unless it is the same:
+// then a process that was killed had begun the change.
+func copyAside(ctx context.Context, file string, version int) error {
+	// One name for all, so that what a killed process has left is replaced.
+	name := file + ".bak.partial"
+	if err := removePartial(name); err != nil {
+		return err
 	}
-	defer os.Remove(partial.Name()) //nolint:errcheck // gone when all went well
-	_, err = db.ExecContext(ctx, "VACUUM INTO ?", partial.Name())
-	err = errors.Join(err, partial.Sync(), partial.Close())
+	partial, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
-		return "", err
+		return err
 	}
-	name := fmt.Sprintf("%s.v%d.bak", file, version)
+	db, err := sql.Open("sqlite", dataSource(file)) // the other connection is in its transaction
+	if err != nil {
+		return errors.Join(err, partial.Close(), os.Remove(name))
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if err := vacuumTo(ctx, db, partial, nil); err != nil {
+		return err
+	}
+	defer os.Remove(name) //nolint:errcheck // gone when all went well
+	free := fmt.Sprintf("%s.v%d.bak", file, version)
 	for n := 2; ; n++ {
-		// Link, unlike Rename, never replaces a copy that another process has made.
-		err := os.Link(partial.Name(), name)
-		switch {
-		case err == nil:
-			return name, nil
-		case !errors.Is(err, os.ErrExist):
-			// A file system without links: the name was free a moment ago.
-			return name, os.Rename(partial.Name(), name)
+		err := publish(name, free)
+		if !errors.Is(err, os.ErrExist) {
+			return err
 		}
-		name = fmt.Sprintf("%s.v%d.%d.bak", file, version, n)
+		if same, err := sameContent(name, free); err != nil || same {
+			return err
+		}
+		free = fmt.Sprintf("%s.v%d.%d.bak", file, version, n)
 	}
+}
+
+// sameContent says whether two files hold the same bytes. Two copies that VACUUM
+// INTO makes of one content do.
+func sameContent(one, other string) (bool, error) {
+	var files [2]*os.File
+	var sizes [2]int64
+	for i, name := range []string{one, other} {
+		file, err := os.Open(name)
+		if err != nil {
+			return false, err
+		}
+		defer file.Close()
+		info, err := file.Stat()
+		if err != nil {
+			return false, err
+		}
+		files[i], sizes[i] = file, info.Size()
+	}
+	if sizes[0] != sizes[1] {
+		return false, nil
+	}
+	var parts [2][64 << 10]byte
+	for {
+		n, errOne := io.ReadFull(files[0], parts[0][:])
+		m, errOther := io.ReadFull(files[1], parts[1][:])
+		if !bytes.Equal(parts[0][:n], parts[1][:m]) {
+			return false, nil
+		}
+		if errOne != nil || errOther != nil {
+			return true, endOfBoth(errOne, errOther)
+		}
+	}
+}
+
+func endOfBoth(errs ...error) error {
+	for _, err := range errs {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncFolder makes the names in a folder durable, where the system can.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }

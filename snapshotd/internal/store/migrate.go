@@ -4,12 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
+	"time"
 )
 
 // migrations are numbered from 0001 without gaps. A file name is never reused and
@@ -17,12 +16,6 @@ import (
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
-
-// ErrNewer means that a file has had migrations that this program does not know.
-var ErrNewer = errors.New("the database was written by a newer snapshotd")
-
-// ErrForeign means that a file has a table of our name that is not ours.
-var ErrForeign = errors.New("the table snapshots is not that of a snapshot server")
 
 // migration is one step of the schema.
 type migration struct {
@@ -49,6 +42,9 @@ func loadMigrations() ([]migration, error) {
 	return all, nil
 }
 
+// migrationPatience is how long a process waits for another that migrates the file.
+const migrationPatience = 5 * time.Minute
+
 // migrate brings the schema up to date. A file that has snapshots is copied aside
 // before its first change.
 func migrate(ctx context.Context, db *sql.DB, file string) error {
@@ -66,46 +62,48 @@ func migrate(ctx context.Context, db *sql.DB, file string) error {
 	if version == len(all) {
 		return nil
 	}
-	var copied string
-	if version > 0 {
-		if copied, err = copyAside(ctx, db, file, version); err != nil {
-			return fmt.Errorf("copy the file aside before changing it: %w", err)
+	for deadline := time.Now().Add(migrationPatience); ; {
+		err := applyBeside(ctx, db, all, func(version int) error { return copyAside(ctx, file, version) })
+		if !isBusy(err) || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
 		}
 	}
-	changed := false
-	for _, m := range all[version:] {
-		applied, err := apply(ctx, db, m)
-		if err != nil {
-			return fmt.Errorf("migration %d: %w", m.number, err)
-		}
-		changed = changed || applied
-	}
-	if !changed && copied != "" {
-		// Another process was first, and has its own copy.
-		return os.Remove(copied)
-	}
-	return nil
 }
 
-// apply makes one migration in one transaction, unless another process has made it
-// since the version was read.
-func apply(ctx context.Context, db *sql.DB, m migration) (bool, error) {
+// apply is applyBeside for a file that needs no copy.
+func apply(ctx context.Context, db *sql.DB, all []migration) error {
+	return applyBeside(ctx, db, all, func(int) error { return nil })
+}
+
+// applyBeside makes the migrations that the file has not had, by the time that no other
+// process can make one, all in one transaction: so the file is never seen between
+// two of them, and one that is broken off has changed nothing. The write lock is held
+// from before the copy is made, so that only one process makes one.
+func applyBeside(ctx context.Context, db *sql.DB, all []migration, copyAside func(version int) error) error {
 	tx, err := db.BeginTx(ctx, nil) // BEGIN IMMEDIATE, by the DSN
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // does nothing after Commit
 	version, err := schemaVersion(ctx, tx)
-	if err != nil || version >= m.number {
-		return false, err
+	if err != nil || version >= len(all) {
+		return err
 	}
-	if _, err := tx.ExecContext(ctx, m.sql); err != nil {
-		return false, err
+	// First, so that a file which may not be written is not copied: BEGIN passes there.
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(all))); err != nil {
+		return err
 	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", m.number)); err != nil {
-		return false, err
+	if version > 0 {
+		if err := copyAside(version); err != nil {
+			return fmt.Errorf("copy the file aside before changing it: %w", err)
+		}
 	}
-	return true, tx.Commit()
+	for _, m := range all[version:] {
+		if _, err := tx.ExecContext(ctx, m.sql); err != nil {
+			return fmt.Errorf("migration %d: %w", m.number, err)
+		}
+	}
+	return tx.Commit()
 }
 
 // querier is a database or a transaction.

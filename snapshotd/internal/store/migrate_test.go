@@ -55,9 +55,9 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	}
 }
 
-func TestLastSchemaIsLeftAsItIs(t *testing.T) {
+func TestTableOfTheLastSchemaIsLeftAsItIs(t *testing.T) {
 	path := fixture(t, lastSchema+firstRows+`UPDATE snapshots SET continuation_prompt = 'its own' WHERE id = 2;`)
-	const schema = `SELECT group_concat(sql, ';') FROM sqlite_schema`
+	const schema = `SELECT group_concat(sql, ';') FROM sqlite_schema WHERE name NOT LIKE 'snapshotd%'`
 	before := query[string](t, path, schema)
 	s := open(t, path, Options{})
 	if newest, err := s.LoadNewest(context.Background()); err != nil || newest.ContinuationPrompt != "its own" {
@@ -67,7 +67,7 @@ func TestLastSchemaIsLeftAsItIs(t *testing.T) {
 	if after := query[string](t, path, schema); after != before {
 		t.Errorf("schema was\n%s\nis\n%s", before, after)
 	}
-	if names := backups(t, path); len(names) != 0 {
+	if names := backups(t, path); len(names) != 1 || names[0] != "snapshots.db.v2.bak" {
 		t.Errorf("copies: %v", names)
 	}
 }
@@ -119,6 +119,17 @@ func TestNewerSchemaIsRefusedAndUntouched(t *testing.T) {
 	if n := query[int](t, path, "PRAGMA user_version"); n != 99 {
 		t.Errorf("version is %d", n)
 	}
+	base := t.TempDir()
+	listed := UserFile(base, Owner{User: "u"})
+	if err := os.Mkdir(filepath.Dir(listed), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path, listed); err != nil {
+		t.Fatal(err)
+	}
+	if users, err := (Folder{Base: base}).Users(context.Background(), "", 10); err != nil || len(users) != 1 || users[0].Problem != ErrNewer.Error() {
+		t.Errorf("listed %+v, %v", users, err)
+	}
 }
 
 func TestForeignTableIsRefusedAndUntouched(t *testing.T) {
@@ -137,7 +148,7 @@ func TestNewFileIsNotCopied(t *testing.T) {
 	if names := backups(t, path); len(names) != 0 {
 		t.Errorf("copies: %v", names)
 	}
-	if n := query[int](t, path, "PRAGMA user_version"); n != 2 {
+	if n := query[int](t, path, "PRAGMA user_version"); n != 3 {
 		t.Errorf("version is %d", n)
 	}
 }
@@ -159,14 +170,18 @@ func TestEarlierCopyIsKept(t *testing.T) {
 func TestFailedMigrationChangesNothing(t *testing.T) {
 	path := fixture(t, firstSchema+firstRows)
 	s := open(t, path, Options{})
-	broken := migration{number: 3, sql: "CREATE TABLE half (id INTEGER); CREATE TABLE half (id INTEGER);"}
-	if _, err := apply(context.Background(), s.db, broken); err == nil {
+	broken := migration{number: 4, sql: "CREATE TABLE half (id INTEGER); CREATE TABLE half (id INTEGER);"}
+	all, err := loadMigrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := apply(context.Background(), s.db, append(all, broken)); err == nil {
 		t.Fatal("applied")
 	}
 	if n := query[int](t, path, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"); n != 0 {
 		t.Error("half of it is there")
 	}
-	if n := query[int](t, path, "PRAGMA user_version"); n != 2 {
+	if n := query[int](t, path, "PRAGMA user_version"); n != 3 {
 		t.Errorf("version is %d", n)
 	}
 }

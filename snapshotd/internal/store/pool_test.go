@@ -71,7 +71,7 @@ func acquire(t *testing.T, p *Pool, user string) func() {
 func TestPoolKeepsAStoreForTheNextCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{delay: time.Second}
-		p := NewPool(o.store, 4, time.Minute)
+		p := NewPool(OpenFunc(o.store), 4, time.Minute)
 		var group sync.WaitGroup
 		for range 10 {
 			group.Go(func() { acquire(t, p, "a")() })
@@ -89,7 +89,7 @@ func TestPoolKeepsAStoreForTheNextCall(t *testing.T) {
 func TestPoolClosesIdleStores(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{}
-		p := NewPool(o.store, 4, time.Minute)
+		p := NewPool(OpenFunc(o.store), 4, time.Minute)
 		acquire(t, p, "a")()
 		time.Sleep(40 * time.Second)
 		acquire(t, p, "b")()
@@ -116,7 +116,7 @@ func TestPoolClosesIdleStores(t *testing.T) {
 func TestPoolEvictsTheLeastRecentlyUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{}
-		p := NewPool(o.store, 2, time.Hour)
+		p := NewPool(OpenFunc(o.store), 2, time.Hour)
 		defer p.Close()
 		for _, user := range []string{"a", "b", "a", "c"} {
 			acquire(t, p, user)()
@@ -131,7 +131,7 @@ func TestPoolEvictsTheLeastRecentlyUsed(t *testing.T) {
 func TestPoolNeverHasMoreOpenThanItsLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{delay: time.Millisecond}
-		p := NewPool(o.store, 3, time.Second)
+		p := NewPool(OpenFunc(o.store), 3, time.Second)
 		var group sync.WaitGroup
 		for i := range 200 {
 			group.Go(func() {
@@ -153,7 +153,7 @@ func TestPoolNeverHasMoreOpenThanItsLimit(t *testing.T) {
 func TestPoolWaitsNoLongerThanItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{}
-		p := NewPool(o.store, 1, time.Minute)
+		p := NewPool(OpenFunc(o.store), 1, time.Minute)
 		defer p.Close()
 		release := acquire(t, p, "a")
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -169,7 +169,7 @@ func TestPoolWaitsNoLongerThanItsCaller(t *testing.T) {
 
 func TestPoolForgetsAFailedOpen(t *testing.T) {
 	o := &opener{fail: ErrOwner}
-	p := NewPool(o.store, 1, time.Minute)
+	p := NewPool(OpenFunc(o.store), 1, time.Minute)
 	defer p.Close()
 	if _, _, err := p.Acquire(context.Background(), Owner{User: "a"}); !errors.Is(err, ErrOwner) {
 		t.Fatalf("got %v", err)
@@ -180,7 +180,7 @@ func TestPoolForgetsAFailedOpen(t *testing.T) {
 
 func TestPoolTellsOwnersOfOneNameApart(t *testing.T) {
 	o := &opener{}
-	p := NewPool(o.store, 2, time.Minute)
+	p := NewPool(OpenFunc(o.store), 2, time.Minute)
 	defer p.Close()
 	acquire(t, p, "a")()
 	if _, _, err := p.Acquire(context.Background(), Owner{User: "a", Subject: "other"}); !errors.Is(err, ErrOwner) {
@@ -189,7 +189,7 @@ func TestPoolTellsOwnersOfOneNameApart(t *testing.T) {
 }
 
 func TestClosedPoolRefuses(t *testing.T) {
-	p := NewPool((&opener{}).store, 1, time.Minute)
+	p := NewPool(OpenFunc((&opener{}).store), 1, time.Minute)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@ package store
 
 import "strings"
 
-// Draft is a snapshot that is not stored yet.
+// Draft is a snapshot that is not stored yet. Its texts are valid UTF-8.
 type Draft struct {
 	Name      string // "" for none
 	Summary   string
@@ -38,4 +38,10 @@ func (d Draft) Prompt() string {
 		lines = append(lines, "", "Next:", d.NextSteps)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Bytes is the size of a snapshot as quotas count it: the UTF-8 bytes of what the
+// user gave. The continuation prompt is made of that and does not count.
+func (d Draft) Bytes() int64 {
+	return int64(len(d.Name) + len(d.Summary) + len(d.Context) + len(d.NextSteps))
 }

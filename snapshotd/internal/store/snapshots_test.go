@@ -22,7 +22,7 @@ func TestSavedSnapshotIsLoadedAsItWas(t *testing.T) {
 		"like a blob":  {Name: "x'00'", Summary: "1e3", Context: "5"},
 		"like numbers": {Name: "007", Summary: "1.0", Context: "0x10", NextSteps: "-0"},
 	}
-	s := open(t, filepath.Join(t.TempDir(), "a.db"), Options{Now: clock("2025-10-26 12:00:00")})
+	s := open(t, filepath.Join(t.TempDir(), "a.db"), Options{Settings: Settings{Now: clock("2025-10-26 12:00:00")}})
 	for name, draft := range tests {
 		t.Run(name, func(t *testing.T) {
 			saved := save(t, s, draft)
@@ -62,8 +62,8 @@ func TestPrompt(t *testing.T) {
 }
 
 func TestNewestIsLatestTimeThenHighestID(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "a.db"), Options{Now: clock(
-		"2025-10-26 12:00:01", "2025-10-26 12:00:02", "2025-10-26 12:00:02", "2025-10-26 12:00:00")})
+	s := open(t, filepath.Join(t.TempDir(), "a.db"), Options{Settings: Settings{Now: clock(
+		"2025-10-26 12:00:01", "2025-10-26 12:00:02", "2025-10-26 12:00:02", "2025-10-26 12:00:00")}})
 	for i := range 4 {
 		save(t, s, Draft{Name: []string{"a", "a", "b", "a"}[i], Summary: fmt.Sprint(i + 1), Context: "c"})
 	}
@@ -136,25 +136,5 @@ func TestReasonTellsNoPath(t *testing.T) {
 	}
 	if got := Reason(err); got == "" || strings.Contains(got, path) {
 		t.Errorf("reason %q", got)
-	}
-}
-
-func BenchmarkSave(b *testing.B) {
-	s := open(b, filepath.Join(b.TempDir(), "a.db"), Options{})
-	draft := Draft{Name: "bench", Summary: "summary", Context: strings.Repeat("context ", 512), NextSteps: "next"}
-	for b.Loop() {
-		save(b, s, draft)
-	}
-}
-
-func BenchmarkLoadNewest(b *testing.B) {
-	s := open(b, filepath.Join(b.TempDir(), "a.db"), Options{})
-	for range 1000 {
-		save(b, s, Draft{Summary: "summary", Context: strings.Repeat("context ", 512)})
-	}
-	for b.Loop() {
-		if _, err := s.LoadNewest(context.Background()); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

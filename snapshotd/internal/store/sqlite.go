@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // busyTimeout is how long a statement waits for another process's lock.
@@ -19,8 +19,12 @@ const busyTimeout = 5 * time.Second
 
 // SQLite is a [Store] in one SQLite file.
 type SQLite struct {
-	db  *sql.DB
-	now func() time.Time
+	db       *sql.DB
+	path     string
+	user     string // Owner.User, for changes
+	settings Settings
+
+	inserting *sql.Stmt
 }
 
 // Options say how to open a file.
@@ -34,8 +38,7 @@ type Options struct {
 	// Adopt lets a file that has snapshots and no owner become Owner's. Without it
 	// only an empty file does.
 	Adopt bool
-	// Now is the clock for creation times, time.Now if nil.
-	Now func() time.Time
+	Settings
 }
 
 // Open opens the file, creates it and its folder if they are not there, and brings
@@ -47,7 +50,7 @@ func Open(ctx context.Context, path string, options Options) (*SQLite, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	if err := prepareFile(path, options.Private); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
+		return nil, wrap("open database", err)
 	}
 	db, err := sql.Open("sqlite", dataSource(path))
 	if err != nil {
@@ -56,12 +59,15 @@ func Open(ctx context.Context, path string, options Options) (*SQLite, error) {
 	// One connection: snapshots are small, and a second one would only contend for
 	// the file's locks with the first.
 	db.SetMaxOpenConns(1)
-	s := &SQLite{db: db, now: options.Now}
-	if s.now == nil {
-		s.now = time.Now
+	s := &SQLite{db: db, path: path, settings: options.Settings}
+	if s.settings.Now == nil {
+		s.settings.Now = time.Now
+	}
+	if options.Owner != nil {
+		s.user = options.Owner.User
 	}
 	if err := s.prepare(ctx, path, options); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
+		return nil, errors.Join(wrap("open database "+path, openKind(path, err)), db.Close())
 	}
 	return s, nil
 }
@@ -73,10 +79,14 @@ func (s *SQLite) prepare(ctx context.Context, path string, options Options) erro
 	if err := migrate(ctx, s.db, path); err != nil {
 		return err
 	}
-	if options.Owner == nil {
-		return nil
+	if options.Owner != nil {
+		if err := claim(ctx, s.db, *options.Owner, options.Adopt); err != nil {
+			return err
+		}
 	}
-	return claim(ctx, s.db, *options.Owner, options.Adopt)
+	var err error
+	s.inserting, err = s.db.PrepareContext(ctx, insertSnapshot)
+	return err
 }
 
 // connect makes the connection. Changing a new file to WAL needs a lock for which
@@ -95,28 +105,50 @@ func connect(ctx context.Context, db *sql.DB) error {
 	}
 }
 
-func isBusy(err error) bool {
-	var failure *sqlite.Error
-	return errors.As(err, &failure) && failure.Code()&0xFF == sqlite3.SQLITE_BUSY
-}
-
 // dataSource is the DSN of a file. The pragmas stand in it so that every
 // connection that database/sql makes has them.
 func dataSource(path string) string {
+	return source(path, url.Values{
+		"_pragma": {
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+			"journal_mode(WAL)",
+			"synchronous(FULL)",
+			"cache_size(-1024)", // KiB: many files may be open at once
+		},
+		"_txlock":   {"immediate"},
+		"_error_rc": {"1"},
+	})
+}
+
+// readOnlySource is the DSN of a file that is looked at and not changed.
+func readOnlySource(path string) string {
+	return source(path, url.Values{
+		"_pragma":   {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "query_only(1)", "cache_size(-1024)"},
+		"mode":      {"ro"},
+		"_error_rc": {"1"},
+	})
+}
+
+func source(path string, query url.Values) string {
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // a Windows drive: file:///C:/folder/file
 	}
-	pragmas := url.Values{"_pragma": {
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		"journal_mode(WAL)",
-		"synchronous(FULL)",
-		"cache_size(-1024)", // KiB: many files may be open at once
-	}}
-	pragmas.Set("_txlock", "immediate")
-	pragmas.Set("_error_rc", "1")
-	source := url.URL{Scheme: "file", Path: path, RawQuery: pragmas.Encode()}
+	source := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	return source.String()
+}
+
+// openKind finds out what SQLite means by "cannot open": mostly that it may not make
+// the files of its log.
+func openKind(path string, err error) error {
+	if !errors.Is(kindOf(err), ErrUnavailable) {
+		return err
+	}
+	probe, failed := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.partial")
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	return errors.Join(err, probe.Close(), os.Remove(probe.Name()))
 }
 
 // Close implements [Store].

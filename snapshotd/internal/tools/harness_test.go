@@ -73,7 +73,7 @@ func local(t testing.TB) client { return connect(t, newStore(t), policy.NoAuth{}
 
 func newStore(t testing.TB) store.Provider {
 	t.Helper()
-	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "a.db"), store.Options{Now: func() time.Time { return noon }})
+	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "a.db"), store.Options{Settings: store.Settings{Now: func() time.Time { return noon }}})
 	if err != nil {
 		t.Fatal(err)
 	}

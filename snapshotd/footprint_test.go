@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What snapshotd may take, in bytes. The race detector's binary is another.
+const (
+	mostSize     = 20_000_000
+	mostResident = 25_000_000
+)
+
+// shipped is the binary as it is released, without the race detector.
+func shipped(t *testing.T) string {
+	t.Helper()
+	if !slices.Contains(buildFlags, "-race") {
+		return binary
+	}
+	path := filepath.Join(t.TempDir(), "snapshotd")
+	if text, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, text)
+	}
+	return path
+}
+
+func TestSnapshotdIsSmall(t *testing.T) {
+	program := shipped(t)
+	info, err := os.Stat(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > mostSize {
+		t.Errorf("the binary has %d bytes", info.Size())
+	}
+	cmd := command(context.Background(), t.TempDir(), "--db", "a.db")
+	cmd.Path = program
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	const calls = 50
+	answered := bufio.NewReader(stdout)
+	for i := range calls {
+		message := toolCall(i, "save_snapshot", object{"summary": "s", "context": strings.Repeat("context ", 500)})
+		if i == 0 {
+			message = initialize()
+		}
+		if _, err := io.WriteString(stdin, lines(message)); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := answered.ReadString('\n'); err != nil || !strings.Contains(line, `"result"`) {
+			t.Fatalf("%s, %v", line, err)
+		}
+	}
+	// Where there is no /proc it is 0.
+	if resident := residentKiB(cmd.Process.Pid) << 10; resident > mostResident {
+		t.Errorf("after %d calls it has %d bytes in memory", calls, resident)
+	} else {
+		t.Logf("%d bytes on disk, %d resident after %d calls", info.Size(), resident, calls)
+	}
+	stdin.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}

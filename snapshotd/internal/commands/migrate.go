@@ -1,0 +1,138 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/snapgate/snapgate/snapshotd/internal/store"
+)
+
+func migrateCommand() command {
+	return command{
+		name:    "migrate",
+		summary: "move between a file of one's own and a user's behind the gateway",
+		usage:   "to-user|to-file [flags]",
+		help: `to-user copies the file of --db into a user's file under --data, which becomes
+theirs. to-file copies a user's file to --db, which then belongs to nobody, as a
+local file does. The source stays as it is, and both may be in use.
+A target that has snapshots is refused; to add to it, use export and import.
+
+  --db <file>        the local file; without it, where the server would look
+  --data <folder>    the folder of the users' files
+  --user <key>       for to-file: whose, or
+  --issuer <issuer> --subject <subject>
+                     whose: as their tokens name them
+  --replace          replace what the target has, which is copied aside first
+  --dry-run          only tell what it would do
+`,
+		define: func(c *call) {
+			c.definePlace()
+			c.defineUser()
+			c.toggle("replace", "dry-run")
+		},
+		run: migrate,
+	}
+}
+
+// move is a copy from one kind of place into the other.
+type move struct {
+	from, to home
+	owner    store.Owner // of the copy; zero for nobody
+}
+
+func migrate(ctx context.Context, c *call) error {
+	arguments, err := c.arguments("to-user or to-file")
+	if err != nil {
+		return err
+	}
+	m, err := c.move(arguments[0])
+	if err != nil {
+		return err
+	}
+	if _, err := m.from.rightful(ctx); err != nil {
+		return err
+	}
+	source, err := look(ctx, m.from.path)
+	if err != nil {
+		return err
+	}
+	if m.from.key == "" && (source.Issuer != "" || source.Subject != "") {
+		return fmt.Errorf("%w: %s has an owner already, and only a file of nobody's is moved to a user; put it in its owner's folder with restore", store.ErrOwner, m.from.path)
+	}
+	target, err := look(ctx, m.to.path)
+	if err != nil {
+		return err
+	}
+	if target.Snapshots > 0 && !c.is("replace") {
+		return fmt.Errorf("%s has %s already: --replace replaces them, export and import add to them", m.to.path, count(target.Snapshots, "snapshot"))
+	}
+	if c.is("dry-run") {
+		return c.migrated(m, source.Snapshots, "", "Would copy")
+	}
+	shown := c.newProgress()
+	defer shown.end()
+	got, err := store.Restore(ctx, m.from.path, m.to.path, store.Restoration{
+		Owner: &m.owner, Private: m.to.private, Vacant: !c.is("replace"), Progress: shown.bytes("copied"),
+	})
+	if err != nil {
+		return err
+	}
+	shown.end()
+	return c.migrated(m, got.Snapshots, got.Aside, "Copied")
+}
+
+func (c *call) migrated(m move, snapshots int64, aside, verb string) error {
+	return c.answer(struct {
+		From      string `json:"from"`
+		To        string `json:"to"`
+		User      string `json:"user"`
+		Snapshots int64  `json:"snapshots"`
+		Aside     string `json:"aside,omitempty"`
+		DryRun    bool   `json:"dry_run"`
+	}{m.from.path, m.to.path, m.from.key + m.to.key, snapshots, aside, c.is("dry-run")},
+		"%s %s from %s to %s%s", verb, count(snapshots, "snapshot"), m.from.path, m.to.path, asideText(aside))
+}
+
+// move reads what is to be moved. Both places are in play, so that --db and --data
+// do not exclude each other here.
+func (c *call) move(direction string) (move, error) {
+	if direction != "to-user" && direction != "to-file" {
+		return move{}, wrong("unexpected argument %q: it must be to-user or to-file", direction)
+	}
+	file, base, err := c.flags.BothPlaces()
+	if err != nil {
+		return move{}, usageError{err}
+	}
+	local := home{path: file.File, private: file.Default}
+	owner, err := c.owner()
+	if err != nil {
+		return move{}, err
+	}
+	key := c.value("user")
+	switch {
+	case direction == "to-user" && owner == nil:
+		return move{}, wrong("to-user needs --issuer and --subject: the file will belong to whom they name")
+	case owner != nil && key != "" && key != owner.User:
+		return move{}, wrong("--user is %s, and the key of this issuer and subject %s: give one of the two", key, owner.User)
+	case owner != nil:
+		key = owner.User
+	case !store.IsUserKey(key):
+		return move{}, wrong("to-file needs --user, or --issuer and --subject: snapshotd users lists them")
+	}
+	user := userHome(base.Base, key, owner)
+	if direction == "to-user" {
+		return move{from: local, to: user, owner: *owner}, nil
+	}
+	return move{from: user, to: local}, nil
+}
+
+// look reads what a file has, if it is there.
+func look(ctx context.Context, path string) (store.User, error) {
+	found, err := store.File{Path: path}.Users(ctx, "", 1)
+	if errors.Is(err, fs.ErrNotExist) || len(found) == 0 {
+		return store.User{}, err
+	}
+	return found[0], err
+}

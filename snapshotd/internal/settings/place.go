@@ -1,0 +1,101 @@
+package settings
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// Place is where snapshots are: in File, or in a file for each user under Base.
+type Place struct {
+	// File is the one database file; "" if there is one for each user.
+	File string
+	// Base is the folder of the users' files; "" if there is one file.
+	Base string
+	// Default says that File or Base is the platform's default place, which is
+	// snapshotd's own.
+	Default bool
+}
+
+// DefinePlace adds --db and --data.
+func (f Flags) DefinePlace() { f.define("db", "data") }
+
+// Place reads them for a command, which works on what is there whoever may call the
+// server: so --data needs no --auth. With neither, and no variable, it is where the
+// server would look.
+func (f Flags) Place() (Place, error) {
+	file, base, err := f.places()
+	if err != nil {
+		return Place{}, err
+	}
+	switch {
+	case base.source != "":
+		return Place{Base: base.text}, nil
+	case file.source != "":
+		return Place{File: file.text}, nil
+	}
+	return defaultPlace(Mode(f.System.Getenv(EnvAuth)), f.System)
+}
+
+// places finds which of --db and --data is set. A flag beats the other's variable.
+func (f Flags) places() (file, base value, err error) {
+	if file, err = f.find("db", EnvFile); err != nil {
+		return file, base, err
+	}
+	if base, err = f.find("data", EnvBase); err != nil {
+		return file, base, err
+	}
+	if file.source == "" || base.source == "" {
+		return file, base, nil
+	}
+	if file.flag == base.flag {
+		return file, base, fmt.Errorf("%s and %s exclude each other: one is a single database, the other a folder with one for each user", file.source, base.source)
+	}
+	if file.flag {
+		return file, value{}, nil
+	}
+	return value{}, base, nil
+}
+
+// servedPlace reads them for the server.
+func (f Flags) servedPlace(auth Mode) (Place, error) {
+	file, base, err := f.places()
+	if err != nil {
+		return Place{}, err
+	}
+	for _, v := range []value{file, base} {
+		if auth == TrustedMeta && v.text != "" && !filepath.IsAbs(v.text) {
+			return Place{}, fmt.Errorf("%s is %q, a relative path: with %s write an absolute one, because the gateway runs the server in a temporary folder that goes with the process", v.source, v.text, TrustedMeta)
+		}
+	}
+	switch {
+	case base.source != "" && auth != TrustedMeta:
+		return Place{}, fmt.Errorf("%s keeps a database for each user and needs --auth %s (or %s=%s); for a single database use --db",
+			base.source, TrustedMeta, EnvAuth, TrustedMeta)
+	case base.source != "":
+		return Place{Base: base.text}, nil
+	case file.source != "":
+		return Place{File: file.text}, nil
+	}
+	return defaultPlace(auth, f.System)
+}
+
+// BothPlaces reads --db and --data for a command that copies from one to the other.
+func (f Flags) BothPlaces() (file, base Place, err error) {
+	oneFile, err := f.find("db", EnvFile)
+	if err != nil {
+		return file, base, err
+	}
+	users, err := f.find("data", EnvBase)
+	if err != nil {
+		return file, base, err
+	}
+	if file = (Place{File: oneFile.text}); oneFile.text == "" {
+		if file, err = defaultPlace(Disabled, f.System); err != nil {
+			return file, base, err
+		}
+	}
+	if base = (Place{Base: users.text}); users.text == "" {
+		base, err = defaultPlace(TrustedMeta, f.System)
+	}
+	return file, base, err
+}

@@ -1,0 +1,26 @@
+package store
+
+// MaxRanked is how many snapshots a search ranks at most. A query that more of them
+// match finds the newest of them, and first those that match in name and summary.
+// Ranking all would take time in proportion to the matches; [Store.Page] with a text
+// reaches them all.
+//
+// What is left of that proportion is counting, for each word of the query, how many
+// snapshots have it: some ten milliseconds a word that is in each of 100,000. [MaxTerms]
+// bounds it.
+const MaxRanked = 700
+
+// Match is a snapshot that a search found.
+type Match struct {
+	Entry
+	Snippet Snippet
+}
+
+// Matches is a part of the results of a search, the best first: those in which the
+// terms are frequent, are rare elsewhere, and stand in the name rather than in the
+// summary, and there rather than in context and next steps (BM25, by column).
+// Equals are in the order newest first.
+type Matches struct {
+	Matches []Match
+	Next    string // the cursor of the next page; "" if this is the last
+}
