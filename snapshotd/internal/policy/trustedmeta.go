@@ -52,8 +52,11 @@ func (p TrustedMeta) now() time.Time {
 
 // toolName repeats a name in an answer only if it is one of ours.
 func toolName(tool string) string {
-	if scopes[tool] != "" {
+	switch {
+	case scopes[tool] != "":
 		return tool
+	case tool == "":
+		return "This request"
 	}
 	return "This call"
 }

@@ -12,8 +12,9 @@ import (
 )
 
 // codeRefused is the JSON-RPC code of a refusal by the policy where there is no tool
-// result to say it in. It is one of those that the specification leaves to servers.
-const codeRefused = -32003
+// result to say it in: one of those that JSON-RPC leaves to servers (section 5.1), and of which
+// neither MCP nor an SDK makes anything.
+const codeRefused = -32010
 
 // authorize asks the policy about a request that is no call of a tool.
 func (s *service) authorize(ctx context.Context, request mcp.Request, scope string) policy.Decision {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -46,44 +47,11 @@ func TestToolDefinitionsAreGolden(t *testing.T) {
 	}
 }
 
-// The clients of the original's were generated from these bytes.
+// Clients were generated from these bytes, so they are the same for everyone.
 func TestInputSchemasOfTheOriginalStayToTheByte(t *testing.T) {
-	near, far := mcp.NewInMemoryTransports()
-	serving, err := NewServer(Options{Stores: newStore(t), Policy: policy.TrustedMeta{}}).Connect(context.Background(), far, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer serving.Wait()
-	wire, err := near.Connect(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer wire.Close()
-	for version, params := range map[string]string{
-		"2026-07-28": `{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"}}}`,
-	} {
-		id, err := jsonrpc.MakeID("1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := wire.Write(context.Background(), &jsonrpc.Request{ID: id, Method: "tools/list", Params: json.RawMessage(params)}); err != nil {
-			t.Fatal(err)
-		}
-		answer, err := wire.Read(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var listed struct {
-			Tools []struct {
-				Name        string
-				InputSchema json.RawMessage
-			}
-		}
-		if err := json.Unmarshal(answer.(*jsonrpc.Response).Result, &listed); err != nil {
-			t.Fatal(err)
-		}
+	for _, p := range []policy.AuthorizationPolicy{policy.NoAuth{}, policy.TrustedMeta{}, policy.Dummy{}} {
 		seen := 0
-		for _, tool := range listed.Tools {
+		for _, tool := range rawTools(t, p) {
 			if !original(tool.Name) {
 				continue
 			}
@@ -93,13 +61,56 @@ func TestInputSchemasOfTheOriginalStayToTheByte(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(tool.InputSchema, bytes.TrimSuffix(want, []byte("\n"))) {
-				t.Errorf("version %s: %s takes\n%s\nwant\n%s", version, tool.Name, tool.InputSchema, want)
+				t.Errorf("%T: %s takes\n%s\nwant\n%s", p, tool.Name, tool.InputSchema, want)
 			}
 		}
 		if seen != 4 {
-			t.Errorf("version %s: %d of the original's tools", version, seen)
+			t.Errorf("%T: %d of the original's tools", p, seen)
 		}
 	}
+}
+
+// rawTool is a tool as it is on the wire.
+type rawTool struct {
+	Name        string
+	InputSchema json.RawMessage
+}
+
+// rawTools asks for tools/list without a client that would write the schemas anew.
+func rawTools(t *testing.T, p policy.AuthorizationPolicy) []rawTool {
+	t.Helper()
+	ctx := context.Background()
+	near, far := mcp.NewInMemoryTransports()
+	stores := newStore(t)
+	serving, err := NewServer(Options{Stores: stores, Policy: p}).Connect(ctx, far, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire, err := near.Connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := jsonrpc.MakeID("1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const modern = `{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
+		`"io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"}}}`
+	if err := wire.Write(ctx, &jsonrpc.Request{ID: id, Method: "tools/list", Params: json.RawMessage(modern)}); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := wire.Read(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed struct{ Tools []rawTool }
+	if err := json.Unmarshal(answer.(*jsonrpc.Response).Result, &listed); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(wire.Close(), serving.Wait(), stores.Close()); err != nil {
+		t.Error(err)
+	}
+	return listed.Tools
 }
 
 // connectList is tools/list as a client who may do everything sees it, each tool as

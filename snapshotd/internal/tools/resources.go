@@ -149,10 +149,10 @@ const listedResources = 100
 // listResources answers resources/list: what everyone has, and the caller's snapshots. To
 // whoever is not known there are none of the latter.
 func (s *service) listResources(ctx context.Context, request *mcp.ListResourcesRequest) (mcp.Result, error) {
-	cursor := ""
-	if request.Params != nil {
-		cursor = request.Params.Cursor
+	if request.Params == nil { // legacy clients need not send any
+		request.Params = &mcp.ListResourcesParams{}
 	}
+	cursor := request.Params.Cursor
 	result := &mcp.ListResourcesResult{Resources: []*mcp.Resource{}, Cacheable: mcp.Cacheable{CacheScope: "private"}}
 	if cursor == "" {
 		for _, r := range fixedResources() {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/snapgate/snapgate/identity"
@@ -56,7 +57,7 @@ func NewServer(options Options) *mcp.Server {
 	for _, template := range templates() {
 		server.AddResourceTemplate(template.ResourceTemplate, s.read)
 	}
-	server.AddReceivingMiddleware(s.unknownTools, s.lists, s.standing)
+	server.AddReceivingMiddleware(s.survive, s.unknownTools, s.lists, s.standing)
 	s.subscriptions.attach(server)
 	return server
 }
@@ -106,6 +107,20 @@ type service struct {
 	logger        *slog.Logger
 	turns         turns
 	admitted      func()
+}
+
+// survive answers a request whose handling panics: it must not take those of others with
+// it. Tools have an answer of their own for that.
+func (s *service) survive(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, request mcp.Request) (result mcp.Result, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.logger.Error("panic in a request", "method", method, "panic", p, "stack", string(debug.Stack()))
+				result, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "Internal error"}
+			}
+		}()
+		return next(ctx, method, request)
+	}
 }
 
 // unknownTools answers a call of a tool that there is not with the text of the

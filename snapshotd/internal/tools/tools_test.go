@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/snapgate/snapgate/identity"
@@ -215,6 +216,11 @@ func TestFailuresOfTheStorageAndBugsAreAnswered(t *testing.T) {
 	}
 	if got := c.text(t, loadTool, ``); got != "Error: Internal error\nCode: internal_error" {
 		t.Errorf("got %q", got)
+	}
+	_, err := c.ReadResource(context.Background(), &mcp.ReadResourceParams{URI: latestURI})
+	var wire *jsonrpc.Error
+	if !errors.As(err, &wire) || wire.Code != jsonrpc.CodeInternalError {
+		t.Errorf("a panic elsewhere: %v", err)
 	}
 	if got := c.text(t, "nope", ``); got != "Error: Unknown tool: nope\nCode: unknown_tool" {
 		t.Errorf("after a panic: %q", got)
