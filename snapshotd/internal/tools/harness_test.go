@@ -160,3 +160,6 @@ func stamp(subject string, scopes ...string) mcp.Meta {
 }
 
 func userOf(subject string) string { return identity.UserKey("https://as", subject) }
+
+// raceDetector says whether the tests look for races, which makes them slow.
+var raceDetector bool

@@ -31,7 +31,7 @@ func (c client) reading(t testing.TB, meta mcp.Meta, uri string) (content *mcp.R
 func TestResourcesAreTheSnapshots(t *testing.T) {
 	for _, version := range versions {
 		c := connect(t, newStore(t), policy.NoAuth{}, version)
-		absent := int64(mcp.CodeResourceNotFound)
+		absent := int64(jsonrpc.CodeInvalidParams) // as of go-sdk 1.8 in all versions
 		if _, code := c.reading(t, nil, latestURI); code != absent {
 			t.Errorf("the latest of none: %d", code)
 		}
@@ -145,8 +145,8 @@ func TestReadingResourcesNeedsTheirScope(t *testing.T) {
 			{stamp("alice", policy.ScopeExport), "snapshot://export/jsonl", 0},
 			{stamp("alice", policy.ScopeExport), "snapshot://1", codeRefused},
 			{stamp("alice", policy.ScopeRead), "snapshot://export/jsonl", codeRefused},
-			{stamp("bob", allScopes...), "snapshot://1", mcp.CodeResourceNotFound},
-			{stamp("bob", allScopes...), "snapshot://latest", mcp.CodeResourceNotFound},
+			{stamp("bob", allScopes...), "snapshot://1", jsonrpc.CodeInvalidParams},
+			{stamp("bob", allScopes...), "snapshot://latest", jsonrpc.CodeInvalidParams},
 			{nil, "snapshot://1", codeRefused},
 		} {
 			if _, code := c.reading(t, test.meta, test.uri); code != test.code {

@@ -301,7 +301,7 @@ func TestWhatRetentionDeletesIsTold(t *testing.T) {
 	w.expect(w.save(nil, "two"), is) // which takes the place of the first
 	answer, _ := w.ask("resources/read", nil, map[string]any{"uri": "snapshot://1"})
 	var err *jsonrpc.Error
-	if !errors.As(answer.Error, &err) || err.Code != mcp.CodeResourceNotFound {
+	if !errors.As(answer.Error, &err) || err.Code != jsonrpc.CodeInvalidParams {
 		t.Errorf("the first is still there: %s", answer.Result)
 	}
 }

@@ -23,7 +23,7 @@ func manyUsers(t testing.TB, subscriptions *Subscriptions) Options {
 	}
 	folder := store.Folder{Base: t.TempDir(), Options: store.Options{Settings: settings}}
 	return Options{
-		Stores: store.NewPool(folder, 50, time.Minute), Policy: policy.TrustedMeta{}, Subscriptions: subscriptions,
+		Stores: store.NewPool(folder, store.DefaultOpen, time.Minute), Policy: policy.TrustedMeta{}, Subscriptions: subscriptions,
 	}
 }
 
