@@ -38,7 +38,7 @@ func serve(s settings.Settings, in io.ReadCloser, out, log io.Writer) error {
 	admitted := make(chan struct{}, 1)
 	server := tools.NewServer(tools.Options{
 		Stores: provider, Policy: authorization, Version: version(), Logger: logger,
-		Retention: s.Retention, Subscriptions: subscriptions,
+		OneUser: s.File != "", Retention: s.Retention, Subscriptions: subscriptions,
 		Admitted: func() {
 			select {
 			case admitted <- struct{}{}:

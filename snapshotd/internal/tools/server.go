@@ -21,6 +21,9 @@ type Options struct {
 	Stores  store.Provider
 	Policy  policy.AuthorizationPolicy
 	Version string
+	// OneUser says that Stores has one user's snapshots only, so that there are none of others
+	// for administrators. With [policy.NoAuth] it is so in any case.
+	OneUser bool
 	// Retention is what the stores apply, to be told to users.
 	Retention store.Retention
 	// Subscriptions are told by the stores of what changed. If it is nil, clients hear of no
@@ -67,7 +70,7 @@ func newService(options Options) *service {
 	s := &service{
 		stores: options.Stores, policy: options.Policy, local: local,
 		logger: options.Logger, admitted: options.Admitted, subscriptions: options.Subscriptions,
-		catalogue: newCatalogue(options.Retention, !local),
+		catalogue: newCatalogue(options.Retention, !local && !options.OneUser),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)

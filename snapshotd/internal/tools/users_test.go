@@ -127,6 +127,20 @@ func (c client) templates(t testing.TB, meta mcp.Meta) (patterns []string) {
 	return patterns
 }
 
+// A file that belongs to whoever came first holds nobody else's.
+func TestWhereThereIsOneUserThereAreNoAdministrators(t *testing.T) {
+	options := manyUsers(t, nil)
+	options.OneUser = true
+	c := connectTo(t, options, "", nil)
+	admin := stamp("root", allScopes...)
+	if got := c.tools(t, admin); len(got) != 8 {
+		t.Errorf("tools %v", got)
+	}
+	if got := c.as(t, admin, adminLoadTool, `{"user":"u"}`); got != "Error: Unknown tool: admin_load_snapshot\nCode: unknown_tool" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestEachToolNeedsItsScope(t *testing.T) {
 	c := connectTo(t, manyUsers(t, nil), "", nil)
 	for _, tool := range definitions() {
