@@ -116,10 +116,14 @@ func call(t testing.TB, session *mcp.ClientSession, meta mcp.Meta, tool string, 
 
 // stamp is what the gateway puts into _meta for a user who may do everything.
 func stamp(subject string) mcp.Meta {
+	return stampWith(subject, "snapshot:read", "snapshot:write", "snapshot:delete")
+}
+
+func stampWith(subject string, scopes ...string) mcp.Meta {
 	const issuer = "https://as.example"
 	return mcp.Meta{identity.MetaKey: identity.Identity{
 		Issuer: issuer, Subject: subject, User: identity.UserKey(issuer, subject),
-		Scopes: []string{"snapshot:read", "snapshot:write", "snapshot:delete"},
+		Scopes: scopes,
 	}}
 }
 

@@ -230,7 +230,7 @@ func (s *service) acquire(ctx context.Context, decision policy.Decision) (store.
 func (s *service) logFailure(err error, doing string, decision policy.Decision) {
 	var failed *failure
 	if errors.As(err, &failed) && failed.code == codeDatabase {
-		s.logger.Error("database operation failed", "tool", doing, "user", decision.UserID, "details", failed.details)
+		s.logger.Error("database operation failed", "doing", doing, "user", decision.UserID, "details", failed.details)
 	}
 }
 
