@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/format"
 	"go/token"
@@ -36,6 +37,9 @@ func (t *declarations) method(tool *mcp.Tool) (string, error) {
 	called, err := goName(tool.Name)
 	if err != nil {
 		return "", err
+	}
+	if called == "Session" {
+		return "", errors.New("the client itself has something of the name Session")
 	}
 	input, err := schemaOf(tool.InputSchema)
 	if err != nil {

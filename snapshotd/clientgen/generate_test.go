@@ -63,6 +63,37 @@ func check(t *testing.T, source []byte) {
 	}
 }
 
+// Whatever a server calls its tools and says of them, its client is refused or has nothing
+// but the functions that a client has.
+func FuzzGenerate(f *testing.F) {
+	f.Add("do_it", "Does it.", "x_y", "a member")
+	f.Add("x(){}", "*/ func init() {}", "a`b", "line\nfunc init() {}\r\x00\uFEFF")
+	f.Fuzz(func(t *testing.T, name, description, member, said string) {
+		input, err := json.Marshal(map[string]any{"type": "object", "properties": map[string]any{
+			member: map[string]any{"type": "object", "description": said, "properties": map[string]any{member: map[string]any{"type": "string"}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := generate("some", []*mcp.Tool{{Name: name, Description: strings.ToValidUTF8(description, "?"), InputSchema: json.RawMessage(input)}})
+		if err != nil {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), "client.go", source, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		functions := 0
+		for _, d := range file.Decls {
+			if _, ok := d.(*ast.FuncDecl); ok {
+				functions++
+			}
+		}
+		if functions != 3 { // Error, call, and the method of the tool
+			t.Errorf("%d functions in\n%s", functions, source)
+		}
+	})
+}
+
 func TestWhatCannotBeGoIsRefused(t *testing.T) {
 	empty := `{"type":"object"}`
 	for name, tools := range map[string][]*mcp.Tool{
@@ -70,7 +101,8 @@ func TestWhatCannotBeGoIsRefused(t *testing.T) {
 		"a name of no letters":     {tool("___", empty, "")},
 		"a name with a digit":      {tool("1st", empty, "")},
 		"a name with code":         {tool("x(){}", empty, "")},
-		"the name of the client":   {tool("client", empty, ""), tool("clientInput", empty, ""), tool("client", empty, "")},
+		"a type of another":        {tool("a", empty, ""), tool("b", empty, empty), tool("B", empty, "")},
+		"the name of the session":  {tool("session", empty, "")},
 		"two members of one name":  {tool("a", `{"properties":{"x_y":{},"x-y":{}}}`, "")},
 		"a member that is no name": {tool("a", `{"properties":{"x\"y":{}}}`, "")},
 		"a schema that is none":    {tool("a", `[]`, "")},

@@ -172,10 +172,17 @@ func goName(name string) (string, error) {
 	return "", fmt.Errorf("%q cannot be an exported name in Go", name)
 }
 
-// commented is a text as a comment. Whatever the server says stays in it.
+// commented is a text as a comment. Whatever the server says stays in it, and what Go does
+// not take in a comment is left out.
 func commented(indent, text string) string {
 	var b strings.Builder
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		line = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) || r == '\uFEFF' {
+				return ' '
+			}
+			return r
+		}, line)
 		b.WriteString(indent + "// " + line + "\n")
 	}
 	return b.String()

@@ -35,6 +35,19 @@ func (s *service) visible(ctx context.Context, request mcp.Request, scope string
 	return decision.Authorized || decision.Error == policy.MissingToken && scope != policy.ScopeAdmin
 }
 
+// seeing is visible for one request, which asks the policy once for each scope.
+func (s *service) seeing(ctx context.Context, request mcp.Request) func(scope string) bool {
+	known := map[string]bool{}
+	return func(scope string) bool {
+		seen, asked := known[scope]
+		if !asked {
+			seen = s.visible(ctx, request, scope)
+			known[scope] = seen
+		}
+		return seen
+	}
+}
+
 // reach carries out do on the caller's own snapshots, in the caller's order of calls. Its
 // error is one of the protocol.
 func (s *service) reach(ctx context.Context, request mcp.Request, scope string, do func(store.Store) error) error {

@@ -199,23 +199,24 @@ func (s *service) lists(next mcp.MethodHandler) mcp.MethodHandler {
 			return s.listResources(ctx, r)
 		}
 		result, err := next(ctx, method, request)
+		sees := s.seeing(ctx, request)
 		switch r := result.(type) {
 		case *mcp.ListToolsResult:
 			shown := r.Tools[:0]
 			for _, t := range r.Tools {
-				if original(t.Name) || s.visible(ctx, request, policy.RequiredScope(t.Name)) {
+				if original(t.Name) || sees(policy.RequiredScope(t.Name)) {
 					shown = append(shown, t)
 				}
 			}
 			r.Tools = shown
 		case *mcp.ListPromptsResult:
-			if !s.visible(ctx, request, policy.ScopeRead) {
+			if !sees(policy.ScopeRead) {
 				r.Prompts = r.Prompts[:0]
 			}
 		case *mcp.ListResourceTemplatesResult:
 			r.ResourceTemplates = r.ResourceTemplates[:0]
 			for _, t := range templates() {
-				if s.visible(ctx, request, t.scope) {
+				if sees(t.scope) {
 					r.ResourceTemplates = append(r.ResourceTemplates, t.ResourceTemplate)
 				}
 			}

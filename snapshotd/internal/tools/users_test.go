@@ -1,8 +1,10 @@
 package tools
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -182,6 +184,23 @@ func TestAdministratorsReadExportAndDeleteForAUser(t *testing.T) {
 		if got := c.as(t, alice, listTool, ``); got != "#1 (n) - first [2025-10-26 12:00:00]" {
 			t.Errorf("alice has %q", got)
 		}
+	}
+}
+
+func TestCallsOfAdministratorsAreLogged(t *testing.T) {
+	var log bytes.Buffer
+	options := manyUsers(t, nil)
+	options.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	c := connectTo(t, options, "2025-11-25", nil)
+	c.as(t, stamp("alice", policy.ScopeRead, policy.ScopeWrite), saveTool, `{"summary":"s","context":"c"}`)
+	c.as(t, stamp("alice", policy.ScopeRead), loadTool, `{}`)
+	if log.Len() > 0 {
+		t.Errorf("a user's call is logged: %s", &log)
+	}
+	c.as(t, stamp("root", policy.ScopeAdmin), adminLoadTool, `{"user":"`+userOf("alice")+`"}`)
+	want := "tool=admin_load_snapshot by=" + userOf("root") + " user=" + userOf("alice") + "\n"
+	if got := log.String(); !strings.HasSuffix(got, want) || strings.Count(got, "\n") != 1 {
+		t.Errorf("logged %q", got)
 	}
 }
 
