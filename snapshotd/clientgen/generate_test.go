@@ -5,6 +5,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -119,10 +121,25 @@ func TestWhatCannotBeGoIsRefused(t *testing.T) {
 }
 
 func TestTheCommandLine(t *testing.T) {
+	folder := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("good", `{"tools":[{"name":"list_users","inputSchema":{"type":"object"}}],"nextCursor":""}`)
 	var out, log strings.Builder
-	for _, args := range [][]string{nil, {"-nope"}, {"-package", "p"}, {"/there/is/no/such/program"}} {
+	for _, args := range [][]string{
+		nil, {"-nope"}, {"-package", "p"}, {filepath.Join(folder, "none")}, {"-tools", good, "command"}, {"-package", "a b", "-tools", good},
+		{"-tools", filepath.Join(folder, "none")}, {"-tools", file("no list", `[]`)}, {"-tools", file("empty", `{}`)}, {"-tools", file("null", `{"tools":[null]}`)},
+	} {
 		if err := run(args, &out, &log); err == nil || out.Len() > 0 {
 			t.Errorf("%q: %v, %q", args, err, out.String())
 		}
+	}
+	if err := run([]string{"-tools", good}, &out, &log); err != nil || !strings.Contains(out.String(), "func (c *Client) ListUsers(") {
+		t.Errorf("from a list: %v, %s", err, out.String())
 	}
 }

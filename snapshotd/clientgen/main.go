@@ -2,18 +2,22 @@
 // the schemas that the server itself gives.
 //
 //	clientgen [-package name] [-o file] <command> [args...]
+//	clientgen [-package name] [-o file] -tools list.json
 //
-// It starts the command, asks for its tools, and ends it. See docs/code-execution.md.
+// It starts the command, asks for its tools, and ends it; or it takes the result of a
+// tools/list that someone else has asked for. See docs/code-execution.md.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -34,15 +38,18 @@ func run(args []string, out, log io.Writer) error {
 	flags.SetOutput(log)
 	name := flags.String("package", "tools", "the `name` of the package to write")
 	file := flags.String("o", "", "the `file` to write to; standard output if empty")
+	list := flags.String("tools", "", "the `file` with the result of tools/list, in place of a command")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() == 0 {
-		return errors.New("name the command that starts the server, and its arguments")
+	if (*list == "") == (flags.NArg() == 0) {
+		return errors.New("name either the command that starts the server, with its arguments, or a file by -tools")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTime)
-	defer cancel()
-	tools, err := ask(ctx, flags.Args(), log)
+	read := func() ([]*mcp.Tool, error) { return readList(*list) }
+	if *list == "" {
+		read = func() ([]*mcp.Tool, error) { return ask(flags.Args(), log) }
+	}
+	tools, err := read()
 	if err != nil {
 		return err
 	}
@@ -57,8 +64,26 @@ func run(args []string, out, log io.Writer) error {
 	return os.WriteFile(*file, source, 0o644)
 }
 
+// readList reads the result of tools/list from a file.
+func readList(file string) ([]*mcp.Tool, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var list struct{ Tools []*mcp.Tool }
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, fmt.Errorf("%s must be the result of tools/list: %w", file, err)
+	}
+	if len(list.Tools) == 0 || slices.Contains(list.Tools, nil) {
+		return nil, fmt.Errorf("%s must be the result of tools/list, and it lists no tools", file)
+	}
+	return list.Tools, nil
+}
+
 // ask starts the server and returns its tools.
-func ask(ctx context.Context, command []string, log io.Writer) ([]*mcp.Tool, error) {
+func ask(command []string, log io.Writer) ([]*mcp.Tool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
 	server := exec.CommandContext(ctx, command[0], command[1:]...)
 	server.Stderr = log
 	client := mcp.NewClient(&mcp.Implementation{Name: "clientgen", Version: "1"}, nil)
