@@ -12,7 +12,7 @@ func saveDefinition() *mcp.Tool {
 		Title:        "Save snapshot",
 		Description:  "Save where a conversation stands, so that it can be resumed later.",
 		InputSchema:  json.RawMessage(saveInput),
-		OutputSchema: outputSchema(savedProperties, `"id", "name", "created_at"`),
+		OutputSchema: saveOutput(),
 		Annotations:  annotations(false, false, false),
 	}
 }

@@ -90,13 +90,21 @@ const (
 		`"name": {"type": "string"}, "limit": {"type": "integer"}, "used": {"type": "integer"}, "wanted": {"type": "integer"}, ` +
 		`"suggested": {"type": "array", "description": "What could be deleted", "items": ` + entrySchema + `}}, ` +
 		`"required": ["name", "limit", "used", "wanted", "suggested"]}`
-	errorProperty = `"error": {"type": "object", "description": "Only where isError is set", "properties": {` +
-		`"code": {"type": "string"}, "message": {"type": "string"}, "details": {"type": "string"}, ` +
-		`"required_scope": {"type": "string"}, "quota": ` + quotaSchema + `}, "required": ["code", "message"]}`
+	errorProperties = `"code": {"type": "string"}, "message": {"type": "string"}, "details": {"type": "string"}, "required_scope": {"type": "string"}`
 )
 
 // outputSchema is that of an answer with the required members, or of an error.
 func outputSchema(properties, required string) json.RawMessage {
-	return json.RawMessage(`{"type": "object", "properties": {` + properties + `, ` + errorProperty +
+	return answerSchema(properties, required, errorProperties)
+}
+
+// saveOutput is that of the one tool whose errors may be of a quota.
+func saveOutput() json.RawMessage {
+	return answerSchema(savedProperties, `"id", "name", "created_at"`, errorProperties+`, "quota": `+quotaSchema)
+}
+
+func answerSchema(properties, required, errors string) json.RawMessage {
+	return json.RawMessage(`{"type": "object", "properties": {` + properties +
+		`, "error": {"type": "object", "description": "Only where isError is set", "properties": {` + errors + `}, "required": ["code", "message"]}` +
 		`}, "anyOf": [{"required": [` + required + `]}, {"required": ["error"]}]}`)
 }
