@@ -46,7 +46,8 @@ const (
 	// [Identity.User] that the update is for. Where all users share one process ("per
 	// shared") an update reaches nobody else, and one without the key nobody. A server
 	// that writes it says so by a member of this name in the experimental capabilities
-	// of its answer to initialize. The gateway removes it on the way.
+	// of its answer to initialize or server/discover. A notification that a list has
+	// changed may have the key, too. The gateway removes it on the way.
 	UpdateKey = MetaPrefix + "user"
 )
 

@@ -116,10 +116,14 @@ func call(t testing.TB, session *mcp.ClientSession, meta mcp.Meta, tool string, 
 
 // stamp is what the gateway puts into _meta for a user who may do everything.
 func stamp(subject string) mcp.Meta {
+	return stampWith(subject, "snapshot:read", "snapshot:write", "snapshot:delete")
+}
+
+func stampWith(subject string, scopes ...string) mcp.Meta {
 	const issuer = "https://as.example"
 	return mcp.Meta{identity.MetaKey: identity.Identity{
 		Issuer: issuer, Subject: subject, User: identity.UserKey(issuer, subject),
-		Scopes: []string{"snapshot:read", "snapshot:write", "snapshot:delete"},
+		Scopes: scopes,
 	}}
 }
 
@@ -146,7 +150,8 @@ func toolCall(id any, tool string, arguments object) object {
 	return object{"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": object{"name": tool, "arguments": arguments}}
 }
 
-// answers reads answers by id and holds that there is nothing else.
+// answers reads answers by id and holds that there is nothing else, save that the list of
+// resources has changed.
 func answers(t testing.TB, stdout string) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
@@ -154,12 +159,16 @@ func answers(t testing.TB, stdout string) map[string]string {
 	for {
 		var message struct {
 			ID     any
+			Method string
 			Result struct{ Content []struct{ Text string } }
 		}
 		if err := decoder.Decode(&message); errors.Is(err, io.EOF) {
 			return found
 		} else if err != nil {
 			t.Fatalf("%v in %q", err, stdout)
+		}
+		if message.Method == "notifications/resources/list_changed" {
+			continue
 		}
 		id := fmt.Sprint(message.ID)
 		if _, twice := found[id]; twice {

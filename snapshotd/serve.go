@@ -30,13 +30,15 @@ func serve(s settings.Settings, in io.ReadCloser, out, log io.Writer) error {
 	defer signal.Stop(signals)
 
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	provider, authorization, err := assemble(s)
+	subscriptions := new(tools.Subscriptions)
+	provider, authorization, err := assemble(s, subscriptions.Changed)
 	if err != nil {
 		return err
 	}
 	admitted := make(chan struct{}, 1)
 	server := tools.NewServer(tools.Options{
 		Stores: provider, Policy: authorization, Version: version(), Logger: logger,
+		OneUser: s.File != "", Retention: s.Retention, Subscriptions: subscriptions,
 		Admitted: func() {
 			select {
 			case admitted <- struct{}{}:
@@ -52,7 +54,9 @@ func serve(s settings.Settings, in io.ReadCloser, out, log io.Writer) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- session.Wait() }()
-	return errors.Join(wait(ended, signals, stop), provider.Close())
+	err = wait(ended, signals, stop)
+	subscriptions.Close()
+	return errors.Join(err, provider.Close())
 }
 
 // wait returns when the session has ended, or in time after a signal. What has
@@ -81,9 +85,10 @@ func sessionError(err error) error {
 }
 
 // assemble makes the storage and the policy of the settings. A single file is
-// opened at once, so that a server that cannot work does not start.
-func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, error) {
-	options := store.Options{Settings: store.Settings{Limits: s.Limits, Retention: s.Retention}}
+// opened at once, so that a server that cannot work does not start. Whatever changes in
+// the storage is told to changed.
+func assemble(s settings.Settings, changed func(store.Change)) (store.Provider, policy.AuthorizationPolicy, error) {
+	options := store.Options{Settings: store.Settings{Limits: s.Limits, Retention: s.Retention, Changed: changed}}
 	if s.Auth != settings.TrustedMeta {
 		options.Private = s.Default
 		file, err := store.Open(context.Background(), s.File, options)

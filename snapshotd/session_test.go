@@ -16,7 +16,7 @@ import (
 // eras are the versions to ask for and those to get.
 var eras = map[string]string{"": "2026-07-28", "2025-11-25": "2025-11-25", "2025-06-18": "2025-06-18", "2025-03-26": "2025-03-26", "2024-11-05": "2024-11-05"}
 
-func TestEveryVersionServesTheFourTools(t *testing.T) {
+func TestEveryVersionServesTheTools(t *testing.T) {
 	for asked, want := range eras {
 		t.Run(want, func(t *testing.T) {
 			session := connect(t, asked, t.TempDir(), "--db", "a.db")
@@ -24,7 +24,7 @@ func TestEveryVersionServesTheFourTools(t *testing.T) {
 				t.Errorf("initialized with %s, %+v", got.ProtocolVersion, got.ServerInfo)
 			}
 			tools, err := session.ListTools(context.Background(), nil)
-			if err != nil || len(tools.Tools) != 4 {
+			if err != nil || len(tools.Tools) != 8 {
 				t.Errorf("tools: %v, %v", tools, err)
 			}
 			for _, step := range []struct {

@@ -188,6 +188,7 @@ func (p *pooled) announce(m *message.Message, of *owner) {
 		switch {
 		case of != nil && l.owner != *of:
 		case p.bridge.per == PerShared && m.Method == translate.ResourceUpdated && !stampedFor(m, l.user):
+		case p.bridge.per == PerShared && stampedForAnother(m, l.user):
 		case !l.ready && len(l.early) < maxEarly:
 			l.early = append(l.early, m)
 		case l.ready && l.wants.Wants(m):

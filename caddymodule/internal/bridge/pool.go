@@ -184,6 +184,13 @@ func stampedFor(m *message.Message, user string) bool {
 	return ok && user != "" && stamp == user
 }
 
+// stampedForAnother says whether the server has written that a notification is for a user,
+// and not for this one. A changed list need not say: one that does not is everyone's.
+func stampedForAnother(m *message.Message, user string) bool {
+	_, ok := m.Meta.String(identity.UpdateKey)
+	return ok && !stampedFor(m, user)
+}
+
 func emptyResult(id []byte) []byte {
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`, id)
 }

@@ -197,6 +197,25 @@ func TestListChangesReachEverySession(t *testing.T) {
 	b.says(changed)
 }
 
+// Row: under per shared a list change that is stamped for a user reaches only that user.
+func TestAStampedListChangeReachesItsUserOnly(t *testing.T) {
+	const everyones = `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`
+	stamped := func(user string) string {
+		return `{"jsonrpc":"2.0","method":"notifications/resources/list_changed","params":{"_meta":{"io.github.snapgate/user":"` + user + `"}}}`
+	}
+	const received = `{"jsonrpc":"2.0","method":"notifications/resources/list_changed","params":{"_meta":{}}}`
+	g := sharing(t, PerShared, nil)
+	alice, bob := g.session("alice"), g.session("bob")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a, b := g.get(ctx, alice...), g.get(ctx, bob...)
+	g.post(tool(`1`, "own", saying(stamped(userKey("bob")), stamped("someone else"), stamped(aliceKey), everyones, answered)), g.session("carol")...).body()
+	for _, stream := range []*reader{a, b} {
+		stream.says(received)
+		stream.says(everyones)
+	}
+}
+
 // Row: what belongs to nobody's call is logged, never broadcast.
 func TestWhatBelongsToNobodyIsNotBroadcast(t *testing.T) {
 	const said = `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"secret"}}`

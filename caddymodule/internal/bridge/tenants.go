@@ -10,7 +10,7 @@ import (
 
 // tenants are the legacy sessions that share a process. What the server says to one of
 // them without naming a call goes to the one that has calls there, if there is but one;
-// lists that changed are everyone's.
+// lists that changed are everyone's, unless the server says whose they are.
 type tenants struct {
 	p *pooled
 
@@ -148,7 +148,9 @@ func (t *tenants) audience(m *message.Message) []*session {
 	case translate.Announced(m.Method):
 		all := make([]*session, 0, len(t.members))
 		for s := range t.members {
-			all = append(all, s)
+			if !shared || !stampedForAnother(m, s.share.user) {
+				all = append(all, s)
+			}
 		}
 		return all
 	case m.Method == message.MethodCancelled:

@@ -24,9 +24,12 @@ func (Dummy) Authorize(_ context.Context, request Request) Decision {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	switch {
 	case !strings.EqualFold(scheme, "Bearer") || token == "":
-		return Decision{Error: MissingToken, Description: "No bearer token", RequiredScope: RequiredScope(request.Tool)}
+		return Decision{Error: MissingToken, Description: "No bearer token", RequiredScope: request.required()}
 	case token != dummyToken:
 		return Decision{Error: InvalidToken, Description: "The token is not the one for tests"}
 	}
-	return Decision{Authorized: true, UserID: "test-user", Scopes: []string{ScopeRead, ScopeWrite, ScopeDelete}}
+	if granted := []string{ScopeRead, ScopeWrite, ScopeDelete, ScopeExport}; Grants(granted, request.required()) {
+		return Decision{Authorized: true, UserID: "test-user", Scopes: granted}
+	}
+	return Decision{Error: InsufficientScope, Description: "The token for tests is no administrator's", RequiredScope: request.required()}
 }

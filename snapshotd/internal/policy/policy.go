@@ -18,36 +18,26 @@ const (
 	InsufficientScope = "insufficient_scope"
 )
 
-// The scopes of the tools.
-const (
-	ScopeRead   = "snapshot:read"
-	ScopeWrite  = "snapshot:write"
-	ScopeDelete = "snapshot:delete"
-)
-
-// RequiredScope is the scope that a call of the tool needs. Unknown tools need
-// ScopeRead, so that only who may read learns which tools there are.
-func RequiredScope(tool string) string {
-	switch tool {
-	case "save_snapshot":
-		return ScopeWrite
-	case "delete_snapshot":
-		return ScopeDelete
-	default:
-		return ScopeRead
-	}
-}
-
 // Request is a call to be decided upon.
 type Request struct {
-	// Tool is the name as the client wrote it.
+	// Tool is the name as the client wrote it; "" for what is no call of a tool.
 	Tool string
+	// Scope is the scope that is needed, if it does not follow from Tool.
+	Scope string
 	// Headers are those of the HTTP request, if there was one. On stdio it is nil.
 	Headers http.Header
 	// Meta is params._meta of the call.
 	Meta map[string]any
 	// Arguments are the tool's, as JSON; nil if there are none.
 	Arguments json.RawMessage
+}
+
+// required is the scope that the request needs.
+func (r Request) required() string {
+	if r.Scope != "" {
+		return r.Scope
+	}
+	return RequiredScope(r.Tool)
 }
 
 // Decision is the answer of a policy.

@@ -28,10 +28,32 @@ func TestScopesOfTools(t *testing.T) {
 	for tool, want := range map[string]string{
 		"save_snapshot": "snapshot:write", "load_snapshot": "snapshot:read",
 		"list_snapshots": "snapshot:read", "delete_snapshot": "snapshot:delete",
+		"find_snapshots": "snapshot:read", "search_snapshots": "snapshot:read", "snapshot_usage": "snapshot:read",
+		"export_snapshots": "snapshot:export", "list_users": "snapshot:admin", "admin_find_snapshots": "snapshot:admin",
+		"admin_load_snapshot": "snapshot:admin", "admin_export_snapshots": "snapshot:admin", "admin_delete_snapshot": "snapshot:admin",
 		"no_such_tool": "snapshot:read", "": "snapshot:read", "Delete_Snapshot": "snapshot:read",
 	} {
 		if got := RequiredScope(tool); got != want {
 			t.Errorf("%q needs %s, want %s", tool, got, want)
+		}
+	}
+}
+
+func TestEachScopeStandsForItselfAndItsOwnForm(t *testing.T) {
+	all := []string{ScopeRead, ScopeWrite, ScopeDelete, ScopeExport, ScopeAdmin}
+	for _, granted := range all {
+		for _, needed := range all {
+			if got := Grants([]string{"other", granted}, needed); got != (granted == needed) {
+				t.Errorf("%s for %s: %v", granted, needed, got)
+			}
+			if got := Grants([]string{granted + ":own"}, needed); got != (granted == needed && needed != ScopeAdmin) {
+				t.Errorf("%s:own for %s: %v", granted, needed, got)
+			}
+		}
+	}
+	for _, granted := range []string{"snapshot", "snapshot:", "snapshot:*", "Snapshot:Read", "snapshot:read:all", "snapshot:read:own:own", ""} {
+		if Grants([]string{granted}, ScopeRead) {
+			t.Errorf("%q lets read", granted)
 		}
 	}
 }
@@ -84,6 +106,11 @@ func TestTrustedMetaDecides(t *testing.T) {
 		{"scope missing", "save_snapshot", meta(nil), 0, InsufficientScope},
 		{"scope in other case", "load_snapshot", meta(map[string]any{"scopes": []any{"Snapshot:Read"}}), 0, InsufficientScope},
 		{"no scopes", "load_snapshot", meta(map[string]any{"scopes": nil}), 0, InsufficientScope},
+		{"own form", "load_snapshot", meta(map[string]any{"scopes": []any{"snapshot:read:own"}}), 0, ""},
+		{"own form of another", "export_snapshots", meta(map[string]any{"scopes": []any{"snapshot:read:own"}}), 0, InsufficientScope},
+		{"administrator reads their own", "load_snapshot", meta(map[string]any{"scopes": []any{ScopeAdmin}}), 0, InsufficientScope},
+		{"administrator", "admin_load_snapshot", meta(map[string]any{"scopes": []any{ScopeAdmin}}), 0, ""},
+		{"own form of the administrator", "admin_load_snapshot", meta(map[string]any{"scopes": []any{ScopeAdmin + ":own"}}), 0, InsufficientScope},
 		{"unknown tool with read", "nope", meta(nil), 0, ""},
 		{"no meta", "load_snapshot", nil, 0, MissingToken},
 		{"null", "load_snapshot", map[string]any{identity.MetaKey: nil}, 0, MissingToken},
@@ -107,6 +134,20 @@ func TestTrustedMetaDecides(t *testing.T) {
 				t.Errorf("not explained: %+v", d)
 			}
 		})
+	}
+}
+
+func TestAScopeMayBeAskedForWithoutATool(t *testing.T) {
+	for _, p := range []AuthorizationPolicy{TrustedMeta{Now: func() time.Time { return noon }}, Dummy{}} {
+		request := Request{Scope: ScopeRead, Meta: meta(nil)}
+		request.Meta["authorization"] = "Bearer valid-token"
+		if d := p.Authorize(context.Background(), request); !d.Authorized {
+			t.Errorf("%T: reading: %+v", p, d)
+		}
+		request.Scope = ScopeAdmin
+		if d := p.Authorize(context.Background(), request); d.Error != InsufficientScope || d.RequiredScope != ScopeAdmin || d.Description == "" {
+			t.Errorf("%T: administering: %+v", p, d)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ type TrustedMeta struct {
 
 // Authorize implements [AuthorizationPolicy].
 func (p TrustedMeta) Authorize(_ context.Context, request Request) Decision {
-	scope := RequiredScope(request.Tool)
+	scope := request.required()
 	id, err := identity.FromMeta(request.Meta)
 	switch {
 	case errors.Is(err, identity.ErrMissing):
@@ -33,7 +33,7 @@ func (p TrustedMeta) Authorize(_ context.Context, request Request) Decision {
 		return Decision{Error: InvalidToken, Description: "The identity that came with the call is not valid", RequiredScope: scope}
 	case id.Expired(p.now().Add(-ExpiryGrace)):
 		return Decision{Error: TokenExpired, Description: "The token behind the call has expired", RequiredScope: scope}
-	case !id.HasScope(scope):
+	case !Grants(id.Scopes, scope):
 		return Decision{
 			Error:         InsufficientScope,
 			Description:   fmt.Sprintf("%s needs the scope %s", toolName(request.Tool), scope),
@@ -52,10 +52,11 @@ func (p TrustedMeta) now() time.Time {
 
 // toolName repeats a name in an answer only if it is one of ours.
 func toolName(tool string) string {
-	switch tool {
-	case "save_snapshot", "load_snapshot", "list_snapshots", "delete_snapshot":
+	switch {
+	case scopes[tool] != "":
 		return tool
-	default:
-		return "This call"
+	case tool == "":
+		return "This request"
 	}
+	return "This call"
 }

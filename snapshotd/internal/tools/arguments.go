@@ -2,9 +2,11 @@ package tools
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/jsjson"
 )
@@ -33,6 +35,46 @@ func optionalText(arguments jsjson.Value, name string) (string, error) {
 	default:
 		return "", invalid(name + " must be a string")
 	}
+}
+
+// requiredText reads a string that must be there.
+func requiredText(arguments jsjson.Value, name string) (string, error) {
+	text, err := optionalText(arguments, name)
+	if err == nil && text == "" {
+		return "", missing("Missing required field", name+" is required")
+	}
+	return text, err
+}
+
+// pageLimit reads the argument limit of a tool with pages.
+func pageLimit(arguments jsjson.Value, most, unsaid int) (int, error) {
+	v := arguments.Get("limit")
+	switch v.Kind() {
+	case jsjson.Null:
+		return unsaid, nil
+	case jsjson.Number:
+		if f := v.Float(); f == math.Trunc(f) && f >= 1 && f <= float64(most) {
+			return int(f), nil
+		}
+	}
+	return 0, invalid(fmt.Sprintf("limit must be a whole number from 1 to %d", most))
+}
+
+// timeLayouts are the forms of a time, in UTC where they have no offset.
+var timeLayouts = []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly}
+
+// optionalTime reads a time that may be absent; then it is zero.
+func optionalTime(arguments jsjson.Value, name string) (time.Time, error) {
+	text, err := optionalText(arguments, name)
+	if err != nil || text == "" {
+		return time.Time{}, err
+	}
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, invalid(name + " must be a date such as 2025-10-26, or a date and time such as 2025-10-26T12:00:00Z")
 }
 
 // absent says whether JavaScript takes the value for false, which is how the

@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/policy"
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
@@ -15,6 +16,7 @@ const (
 	codeValidation  = "validation_error"
 	codeNotFound    = "not_found"
 	codeDatabase    = "database_error"
+	codeQuota       = "quota_exceeded"
 	codeUnknownTool = "unknown_tool"
 	codeInternal    = "internal_error"
 )
@@ -25,6 +27,7 @@ type failure struct {
 	code, message, details string
 	denied                 bool   // by the policy: the text has another form
 	scope                  string // that would have been needed, of a denial
+	quota                  *store.QuotaError
 }
 
 // Error implements error.
@@ -55,12 +58,25 @@ type structuredFailure struct {
 		Message       string `json:"message"`
 		Details       string `json:"details,omitempty"`
 		RequiredScope string `json:"required_scope,omitempty"`
+		Quota         *quota `json:"quota,omitempty"`
 	} `json:"error"`
+}
+
+// quota is the limit that a save would have passed.
+type quota struct {
+	Name      store.Quota   `json:"name"`
+	Limit     int64         `json:"limit"`
+	Used      int64         `json:"used"`
+	Wanted    int64         `json:"wanted"`
+	Suggested []listedEntry `json:"suggested"`
 }
 
 func (f *failure) result() *mcp.CallToolResult {
 	var s structuredFailure
 	s.Error.Code, s.Error.Message, s.Error.Details, s.Error.RequiredScope = f.code, f.message, f.details, f.scope
+	if q := f.quota; q != nil {
+		s.Error.Quota = &quota{Name: q.Quota, Limit: q.Limit, Used: q.Used, Wanted: q.Wanted, Suggested: listedEntries(q.Suggested)}
+	}
 	result := textResult(f.text(), s)
 	result.IsError = true
 	return result
@@ -96,11 +112,17 @@ func notFound(message, details string) *failure {
 // SQLite says, never a path of the server's. A cancelled call is no failure of the
 // store: that error stays what it is.
 func storageFailure(err error) error {
+	var over *store.QuotaError
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, store.ErrOwner):
 		return denial(policy.Decision{Error: policy.InvalidToken, Description: "The database belongs to another user"})
+	case errors.Is(err, store.ErrCursor), errors.Is(err, store.ErrInvalid):
+		return invalid(store.Reason(err))
+	case errors.As(err, &over):
+		details := strings.TrimPrefix(over.Error(), "quota exceeded: ")
+		return &failure{code: codeQuota, message: "Quota exceeded", details: details, quota: over}
 	default:
 		return &failure{code: codeDatabase, message: "Database operation failed", details: store.Reason(err)}
 	}

@@ -3,6 +3,8 @@ package tools
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"path/filepath"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/snapgate/snapgate/identity"
 	"github.com/snapgate/snapgate/snapshotd/internal/policy"
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
@@ -26,33 +29,52 @@ type client struct {
 // for the newest.
 func connect(t testing.TB, stores store.Provider, p policy.AuthorizationPolicy, version string) client {
 	t.Helper()
+	return connectTo(t, Options{Stores: stores, Policy: p, Version: "v0"}, version, nil)
+}
+
+// connectTo serves with the options to a client with options of its own.
+func connectTo(t testing.TB, options Options, version string, clientOptions *mcp.ClientOptions) client {
+	t.Helper()
 	ctx := context.Background()
-	server := NewServer(Options{Stores: stores, Policy: p, Version: "v0"})
+	server := NewServer(options)
 	near, far := mcp.NewInMemoryTransports()
 	serving, err := server.Connect(ctx, far, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, nil).Connect(ctx, near, &mcp.ClientSessionOptions{ProtocolVersion: version})
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, clientOptions).Connect(ctx, near, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if options.Subscriptions != nil {
+			options.Subscriptions.Close() // nothing is being written to a client that leaves
+		}
 		if err := session.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := serving.Wait(); err != nil {
+		// A client that leaves ends its listens and does not wait for their answers.
+		if err := serving.Wait(); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 			t.Error(err)
 		}
-		if err := stores.Close(); err != nil {
+		if err := options.Stores.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	c := client{ClientSession: session, outputs: make(map[string]*jsonschema.Resolved)}
-	for _, tool := range Definitions() {
+	for _, tool := range definitions() {
 		c.outputs[tool.Name] = resolve(t, tool.OutputSchema)
 	}
 	return c
+}
+
+// definitions are those of all tools.
+func definitions() []*mcp.Tool {
+	var all []*mcp.Tool
+	for _, tool := range newCatalogue(store.Retention{}, true).list {
+		all = append(all, tool.definition)
+	}
+	return all
 }
 
 func resolve(t testing.TB, schema any) *jsonschema.Resolved {
@@ -71,9 +93,14 @@ func resolve(t testing.TB, schema any) *jsonschema.Resolved {
 // local is a client of a server for one user, with a new file.
 func local(t testing.TB) client { return connect(t, newStore(t), policy.NoAuth{}, "") }
 
-func newStore(t testing.TB) store.Provider {
+func newStore(t testing.TB) store.Provider { return newStoreWith(t, store.Settings{}) }
+
+func newStoreWith(t testing.TB, settings store.Settings) store.Provider {
 	t.Helper()
-	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "a.db"), store.Options{Settings: store.Settings{Now: func() time.Time { return noon }}})
+	if settings.Now == nil {
+		settings.Now = func() time.Time { return noon }
+	}
+	s, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "a.db"), store.Options{Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,3 +148,18 @@ func structured(t testing.TB, result *mcp.CallToolResult) string {
 	}
 	return string(data)
 }
+
+// allScopes are the scopes of all tools.
+var allScopes = []string{policy.ScopeRead, policy.ScopeWrite, policy.ScopeDelete, policy.ScopeExport, policy.ScopeAdmin}
+
+// stamp is what the gateway puts into _meta for a user with these scopes.
+func stamp(subject string, scopes ...string) mcp.Meta {
+	return mcp.Meta{identity.MetaKey: identity.Identity{
+		Issuer: "https://as", Subject: subject, User: userOf(subject), Scopes: scopes,
+	}}
+}
+
+func userOf(subject string) string { return identity.UserKey("https://as", subject) }
+
+// raceDetector says whether the tests look for races, which makes them slow.
+var raceDetector bool

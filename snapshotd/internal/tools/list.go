@@ -32,16 +32,31 @@ func list(ctx context.Context, s store.Store, arguments jsjson.Value) (*mcp.Call
 	if err != nil {
 		return nil, storageFailure(err)
 	}
-	structured := listed{Snapshots: make([]listedEntry, len(entries))}
-	lines := make([]string, len(entries))
-	for i, e := range entries {
-		structured.Snapshots[i] = listedEntry{ID: e.ID, Name: orNil(e.Name), Summary: e.Summary, CreatedAt: e.CreatedAt}
-		lines[i] = fmt.Sprintf("%s - %s [%s]", label(e.ID, oneLine(e.Name)), oneLine(e.Summary), e.CreatedAt)
-	}
+	structured := listed{Snapshots: listedEntries(entries)}
 	if len(entries) == 0 {
 		return textResult("No snapshots found.", structured), nil
 	}
-	return textResult(strings.Join(lines, "\n"), structured), nil
+	return textResult(strings.Join(listLines(entries), "\n"), structured), nil
+}
+
+func listedEntries(entries []store.Entry) []listedEntry {
+	listed := make([]listedEntry, len(entries))
+	for i, e := range entries {
+		listed[i] = listedEntry{ID: e.ID, Name: orNil(e.Name), Summary: e.Summary, CreatedAt: e.CreatedAt}
+	}
+	return listed
+}
+
+func listLines(entries []store.Entry) []string {
+	lines := make([]string, len(entries))
+	for i, e := range entries {
+		lines[i] = listLine(e)
+	}
+	return lines
+}
+
+func listLine(e store.Entry) string {
+	return fmt.Sprintf("%s - %s [%s]", label(e.ID, oneLine(e.Name)), oneLine(e.Summary), e.CreatedAt)
 }
 
 // oneLine keeps the list a line for each snapshot, and a summary from posing as

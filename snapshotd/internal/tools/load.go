@@ -30,7 +30,7 @@ func load(ctx context.Context, s store.Store, arguments jsjson.Value) (*mcp.Call
 	if err != nil {
 		return nil, err
 	}
-	found, err := find(ctx, s, id, name)
+	found, err := lookUp(ctx, s, id, name)
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +40,8 @@ func load(ctx context.Context, s store.Store, arguments jsjson.Value) (*mcp.Call
 	}), nil
 }
 
-// find looks by id if there is one, else by name if there is one, else for the newest.
-func find(ctx context.Context, s store.Store, id *snapshotID, name string) (found store.Snapshot, err error) {
+// lookUp looks by id if there is one, else by name if there is one, else for the newest.
+func lookUp(ctx context.Context, s store.Store, id *snapshotID, name string) (found store.Snapshot, err error) {
 	var none *failure
 	switch {
 	case id != nil:

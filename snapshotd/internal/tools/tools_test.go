@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/snapgate/snapgate/identity"
@@ -161,11 +162,6 @@ func TestListHasALineForEachSnapshot(t *testing.T) {
 }
 
 func TestRefusalsAreAnsweredInTheOriginalsWords(t *testing.T) {
-	stamp := func(scopes ...string) mcp.Meta {
-		return mcp.Meta{identity.MetaKey: identity.Identity{
-			Issuer: "https://as", Subject: "alice", User: identity.UserKey("https://as", "alice"), Scopes: scopes,
-		}}
-	}
 	tests := []struct {
 		tool string
 		meta mcp.Meta
@@ -175,13 +171,13 @@ func TestRefusalsAreAnsweredInTheOriginalsWords(t *testing.T) {
 		{"nope", nil, "Authorization Error\nCode: missing_token\nDetails: No verified identity came with the call\nRequired scope: snapshot:read"},
 		{saveTool, mcp.Meta{identity.MetaKey: "alice"},
 			"Authorization Error\nCode: invalid_token\nDetails: The identity that came with the call is not valid\nRequired scope: snapshot:write"},
-		{deleteTool, stamp("snapshot:read", "snapshot:write"),
+		{deleteTool, stamp("alice", "snapshot:read", "snapshot:write"),
 			"Authorization Error\nCode: insufficient_scope\nDetails: delete_snapshot needs the scope snapshot:delete\nRequired scope: snapshot:delete"},
-		{"nope", stamp("snapshot:write"),
+		{"nope", stamp("alice", "snapshot:write"),
 			"Authorization Error\nCode: insufficient_scope\nDetails: This call needs the scope snapshot:read\nRequired scope: snapshot:read"},
-		{"nope", stamp("snapshot:read"), "Error: Unknown tool: nope\nCode: unknown_tool"},
+		{"nope", stamp("alice", "snapshot:read"), "Error: Unknown tool: nope\nCode: unknown_tool"},
 		// Who may delete is told what is wrong with the arguments; others are not.
-		{deleteTool, stamp("snapshot:delete"), "Error: Missing required field\nDetails: id is required\nCode: validation_error"},
+		{deleteTool, stamp("alice", "snapshot:delete"), "Error: Missing required field\nDetails: id is required\nCode: validation_error"},
 	}
 	for _, version := range versions {
 		c := connect(t, newStore(t), policy.TrustedMeta{}, version)
@@ -220,6 +216,11 @@ func TestFailuresOfTheStorageAndBugsAreAnswered(t *testing.T) {
 	}
 	if got := c.text(t, loadTool, ``); got != "Error: Internal error\nCode: internal_error" {
 		t.Errorf("got %q", got)
+	}
+	_, err := c.ReadResource(context.Background(), &mcp.ReadResourceParams{URI: latestURI})
+	var wire *jsonrpc.Error
+	if !errors.As(err, &wire) || wire.Code != jsonrpc.CodeInternalError {
+		t.Errorf("a panic elsewhere: %v", err)
 	}
 	if got := c.text(t, "nope", ``); got != "Error: Unknown tool: nope\nCode: unknown_tool" {
 		t.Errorf("after a panic: %q", got)
