@@ -38,7 +38,7 @@ func TestTheInstalledEntryStartsTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := answers(t, stdout.String())
-	if got["1"] != "Saved snapshot #1" || !strings.Contains(got["2"], "quota exceeded: 1 of at most 1 snapshots") {
+	if got["1"] != "Saved snapshot #1" || !strings.Contains(got["2"], "Quota exceeded\nDetails: 1 of at most 1 snapshots") {
 		t.Errorf("got %q", got)
 	}
 	if _, err := os.Stat(filepath.Join(home, "a.db")); err != nil {
