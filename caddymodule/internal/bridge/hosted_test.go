@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
@@ -81,6 +82,43 @@ func TestFurtherQuestionsComeInFurtherRounds(t *testing.T) {
 	}
 	body, header = capable(`3`, "hold", args, retry(next, `{"roots":[]}`))
 	g.post(body, header...).holds(http.StatusOK, `"heard":{"action":"decline"}`)
+}
+
+// A server may ask without waiting for answers: what of it is kept is bounded, and the rest
+// is refused.
+func TestAFloodOfQuestionsIsBounded(t *testing.T) {
+	const more = 100
+	g := open(t, nil, legacyChild)
+	lines := make([]string, 1+maxQuestions+more)
+	for n := range lines {
+		lines[n] = strings.Replace(questionLine, "q1", fmt.Sprint("asked-", n), 1)
+	}
+	body, header := capable(`1`, "hold", saying(lines...), "")
+	g.asks("elicitation/create", body, header...)
+	body, header = modern(`2`, "seen", ``)
+	body = strings.Replace(body, `Capabilities":{}`, `Capabilities":{"elicitation":{},"sampling":{},"roots":{}}`, 1)
+	g.post(body, header...).body() // all questions have come
+	var seen []string
+	decode(t, g.post(body, header...).answer(), &seen)
+	refused := 0
+	for _, line := range seen {
+		if hasAll(line, []string{`"asked-`, "-32601"}) {
+			refused++
+		}
+	}
+	if refused != more {
+		t.Errorf("%d of %d questions are refused, want %d", refused, len(lines), more)
+	}
+}
+
+func TestQuestionsThatWaitAreBoundedInBytes(t *testing.T) {
+	r := &relay{}
+	large := &message.Message{Raw: make([]byte, maxBacklog/2)}
+	for n, want := range []bool{true, true, false} {
+		if got := r.enqueue(large); got != want {
+			t.Errorf("question %d is kept: %v", n, got)
+		}
+	}
 }
 
 func TestARetryWithoutTheInputIsAskedAgain(t *testing.T) {

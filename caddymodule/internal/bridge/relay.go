@@ -54,11 +54,24 @@ func (r *relay) ask(m *message.Message) bool {
 		return false
 	}
 	if r.asking != nil {
-		r.queue = append(r.queue, m)
-		return true
+		return r.enqueue(m)
 	}
 	r.asking = m
 	r.park()
+	return true
+}
+
+// enqueue keeps a question for a later round, unless too much waits already: a server need not
+// wait for answers before it asks more. r.mu is held.
+func (r *relay) enqueue(m *message.Message) bool {
+	bytes := len(m.Raw)
+	for _, other := range r.queue {
+		bytes += len(other.Raw)
+	}
+	if len(r.queue) >= maxQuestions || bytes > maxBacklog {
+		return false
+	}
+	r.queue = append(r.queue, m)
 	return true
 }
 
