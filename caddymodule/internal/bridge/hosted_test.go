@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -182,6 +183,24 @@ func TestAParkedCallExpires(t *testing.T) {
 	body, header = capable(`3`, "pid", ``, "")
 	g.post(body, header...).holds(http.StatusOK, `"pid"`)
 	g.until("one process runs", func() bool { return g.bridge.Processes() == 1 }) // the one that was probed is ending
+}
+
+// The time of one round may run out just as the retry comes: that is not the next round's.
+func TestTheEndOfARoundsTimeIsNotThatOfTheNext(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := saying(questionLine)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	g.bridge.mu.Lock()
+	parked := maps.Clone(g.bridge.parked)
+	g.bridge.mu.Unlock()
+	body, header = capable(`2`, "hold", args, fmt.Sprintf(`"requestState":%q`, state))
+	state = g.asks("elicitation/create", body, header...)
+	for id, r := range parked {
+		r.expire(id) // its timer had fired when the retry came
+	}
+	body, header = capable(`3`, "hold", args, retry(state, `{"action":"accept"}`))
+	g.post(body, header...).holds(http.StatusOK, `"heard":{"action":"accept"}`)
 }
 
 func TestAParkedCallKeepsItsProcessFromOthers(t *testing.T) {

@@ -77,17 +77,18 @@ func (r *relay) enqueue(m *message.Message) bool {
 
 // park ends the open request with what is asked. r.mu is held.
 func (r *relay) park() {
-	r.id = newSessionID()
-	state, err := r.bridge.sealer.Seal(r.bound, sealedState{ID: r.id})
+	id := newSessionID()
+	r.id = id
+	state, err := r.bridge.sealer.Seal(r.bound, sealedState{ID: id})
 	if err != nil {
 		panic("bridge: sealing a string: " + err.Error())
 	}
 	target := r.target
 	r.target = nil
 	r.bridge.mu.Lock()
-	r.bridge.parked[r.id] = r
+	r.bridge.parked[id] = r
 	r.bridge.mu.Unlock()
-	r.expiry = time.AfterFunc(r.bridge.settings.Load().ParkTimeout, r.expire)
+	r.expiry = time.AfterFunc(r.bridge.settings.Load().ParkTimeout, func() { r.expire(id) })
 	target.push(event{frame: translate.InputRequired(target.request, r.asking, state), last: true, parks: true})
 }
 
@@ -101,11 +102,9 @@ func (b *Bridge) unpark(id string) *relay {
 	return r
 }
 
-// expire gives up on a client that does not come back.
-func (r *relay) expire() {
-	r.mu.Lock()
-	id := r.id
-	r.mu.Unlock()
+// expire gives up on a client that does not come back with the state of that id. If it just
+// has, the call may be parked again by now, under another.
+func (r *relay) expire(id string) {
 	if r.bridge.unpark(id) != r {
 		return
 	}
