@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
 
 // sse writes an event stream (HTML Living Standard, section 9.2) and flushes it after
@@ -78,6 +79,21 @@ const largeBuffer = 64 << 10
 func (s *sse) comment() error {
 	s.buf = append(s.buf, ": \n\n"...)
 	return s.flush()
+}
+
+// past is a time for writing that is over.
+var past = time.Unix(1, 0)
+
+// inTime bounds the time that a write to a client may take. Nearly all take none, and to set a
+// deadline for each would cost more than the write.
+func (b *Bridge) inTime(rc *http.ResponseController, write func() error) error {
+	var late timeout.Timeout
+	b.writes.Begin(&late, func() { _ = rc.SetWriteDeadline(past) })
+	err := write()
+	if !late.End() && err == nil {
+		_ = rc.SetWriteDeadline(time.Time{}) // it went at the last moment
+	}
+	return err
 }
 
 // end leaves the connection as it was found, for the requests that follow on it.
