@@ -291,7 +291,7 @@ func (x *exchange) writeJSON(e event) {
 
 // writeAnswer bounds the time a client may take to read the answer.
 func (x *exchange) writeAnswer(frame []byte) error {
-	const small, large = 2 << 10, 64 << 10 // bytes; what is small is only buffered here
+	const small = 2 << 10 // bytes; what is small is only buffered here
 	write := func() error {
 		_, err := x.sse.w.Write(frame)
 		return err
@@ -299,10 +299,10 @@ func (x *exchange) writeAnswer(frame []byte) error {
 	switch {
 	case len(frame) <= small:
 		return write()
-	case len(frame) <= large:
+	case len(frame) <= timely:
 		return x.bridge.inTime(x.sse.rc, write)
 	}
-	_ = x.sse.rc.SetWriteDeadline(time.Now().Add(writeTime + time.Duration(len(frame)/large)*time.Second))
+	_ = x.sse.rc.SetWriteDeadline(time.Now().Add(timeFor(len(frame))))
 	defer x.sse.end()
 	return write()
 }

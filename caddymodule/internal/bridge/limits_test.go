@@ -299,6 +299,40 @@ func (s *stuck) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
+// A slow client has more time for a large answer, in whichever form it comes.
+func TestALargeAnswerMayTakeLonger(t *testing.T) {
+	frame := make([]byte, 16<<20)
+	for name, write := range map[string]func(http.ResponseWriter) error{
+		"JSON": func(w http.ResponseWriter) error {
+			x := &exchange{sse: newSSE(w)}
+			return x.writeAnswer(frame)
+		},
+		"an event stream": func(w http.ResponseWriter) error {
+			s := newSSE(w)
+			s.add("c1", event{frame: frame})
+			return s.flush()
+		},
+	} {
+		w := &hurried{reception: reception{header: http.Header{}}}
+		if err := write(w); err != nil || w.time < 4*time.Minute || w.time > 6*time.Minute {
+			t.Errorf("16 MiB as %s: %v, in %v", name, err, w.time)
+		}
+	}
+}
+
+// hurried is a connection that notes how much time its client has.
+type hurried struct {
+	reception
+	time time.Duration
+}
+
+func (h *hurried) SetWriteDeadline(t time.Time) error {
+	if !t.IsZero() {
+		h.time = time.Until(t)
+	}
+	return nil
+}
+
 // A client that does not read its answer costs a goroutine, and its call, for a while only.
 func TestAClientThatDoesNotReadItsAnswerIsCutOff(t *testing.T) {
 	g := open(t, nil)

@@ -84,6 +84,15 @@ func (s *sse) comment() error {
 // past is a time for writing that is over.
 var past = time.Unix(1, 0)
 
+// timely is how many bytes a client may take no longer to read than it may take for one.
+const timely = 64 << 10
+
+// timeFor is how long a client may take to read so many bytes: for many it gets more, that
+// slow ones lose no large answer.
+func timeFor(size int) time.Duration {
+	return writeTime + time.Duration(size/timely)*time.Second
+}
+
 // inTime bounds the time that a write to a client may take. Nearly all take none, and to set a
 // deadline for each would cost more than the write.
 func (b *Bridge) inTime(rc *http.ResponseController, write func() error) error {
@@ -107,7 +116,7 @@ func (s *sse) flush() error {
 	}
 	defer func() { s.buf = s.buf[:0] }()
 	// A writer that knows no deadline is left to the server's own timeouts.
-	_ = s.rc.SetWriteDeadline(time.Now().Add(writeTime))
+	_ = s.rc.SetWriteDeadline(time.Now().Add(timeFor(len(s.buf))))
 	if _, err := s.w.Write(s.buf); err != nil {
 		return err
 	}
