@@ -114,10 +114,10 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 func (p *pooled) quit(l *listener) {
 	p.mu.Lock()
 	l.left = true
-	there := p.listeners[l]
 	delete(p.listeners, l)
+	known := p.unions[l.owner] != nil // or it never joined
 	p.mu.Unlock()
-	if !there {
+	if !known {
 		return
 	}
 	u := p.union(l.owner)

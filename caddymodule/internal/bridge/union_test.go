@@ -196,6 +196,12 @@ func TestTheServerEndsAListen(t *testing.T) {
 	a := g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true}`)
 	g.tells("alice", cancelled)
 	a.says(`{"jsonrpc":"2.0","id":"a","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"a"}}}`)
+	p := g.process()
+	g.until("nothing is left of it", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.unions) == 0
+	})
 	again := g.listening(t.Context(), `"b"`, "alice", `{"toolsListChanged":true}`)
 	body, header := modernTool(`1`, "die", ``)
 	g.post(body, header...).body()
