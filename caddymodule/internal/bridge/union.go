@@ -64,9 +64,15 @@ func (p *pooled) unionUsed(u *union) {
 	}
 }
 
-// join makes a listener one of those of its user, or changes what it asks for. It returns
-// the server's answer if that is an error; then all is as before.
-func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscriptions) (refused *message.Message, err error) {
+// change makes other subscriptions of those that a listener asks for.
+type change func(translate.Subscriptions) translate.Subscriptions
+
+func asItIs(asks translate.Subscriptions) translate.Subscriptions { return asks }
+
+// join makes a listener one of those of its user, or changes what it asks for: when its turn
+// comes, since others may have changed it meanwhile. It returns the server's answer if that
+// is an error; then all is as before.
+func (p *pooled) join(ctx context.Context, l *listener, to change) (refused *message.Message, err error) {
 	u := p.union(l.owner)
 	defer p.unionUsed(u)
 	select {
@@ -77,7 +83,7 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 	defer func() { <-u.turn }()
 	p.mu.Lock()
 	before, there := l.asks, p.listeners[l]
-	l.asks = asks
+	l.asks = to(before)
 	left := l.left
 	if !left {
 		p.listeners[l] = true
@@ -94,7 +100,7 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 		if u.listen == nil || !p.listeners[l] {
 			return nil, nil // it has left meanwhile, or was told that the server has ended the listen
 		}
-		l.wants = asks.Only(u.listen.granted)
+		l.wants = l.asks.Only(u.listen.granted)
 		l.acknowledge()
 		return nil, nil
 	}

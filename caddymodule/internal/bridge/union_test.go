@@ -223,11 +223,11 @@ func TestWhoLeavesWhileJoiningLeavesNothing(t *testing.T) {
 	s := g.find(g.session("alice"))
 	p := g.process()
 	for n := range 60 {
-		l := &listener{session: s, at: p, owner: owner{"x", fmt.Sprint(n % 7)}}
+		l := &listener{session: s, at: p, owner: owner{"x", fmt.Sprint(n % 7)}, asks: translate.Subscriptions{Tools: true}}
 		var both sync.WaitGroup
 		both.Go(func() {
 			// Whether it joined before it left does not matter.
-			_, _ = p.join(context.Background(), l, translate.Subscriptions{Tools: true})
+			_, _ = p.join(context.Background(), l, asItIs)
 		})
 		both.Go(func() {
 			for there := false; !there; {
