@@ -273,6 +273,27 @@ func TestALegacyServerNotifiesWhoListens(t *testing.T) {
 	}
 }
 
+// Who leaves takes nothing from those who listen to the same.
+func TestOneOfTwoWhoListenLeaves(t *testing.T) {
+	g := open(t, nil, legacyChild, trace)
+	ctx, leave := context.WithCancel(t.Context())
+	g.listening(ctx, `"a"`, "alice", `{"resourceSubscriptions":["x://1","x://2"]}`)
+	b := g.listening(t.Context(), `"b"`, "alice", `{"resourceSubscriptions":["x://2"]}`)
+	leave()
+	g.log.read(t, "resources/unsubscribe", `"uri":"x://1"`)
+	p := g.process()
+	g.until("one is left", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.holdings) == 1 && len(p.listeners) == 1
+	})
+	g.modernTool(`1`, "say", saying(updated("x://1", ""), updated("x://2", ""), answered)).body()
+	b.says(updatedFor("x://2", `"b"`))
+	if n := g.log.count("resources/unsubscribe", `"uri":"x://2"`); n != 0 {
+		t.Error("the server was told that nobody listens any more")
+	}
+}
+
 func TestLogsOfALegacyServerAreThoseThatWereAskedFor(t *testing.T) {
 	g := open(t, nil, legacyChild)
 	line := func(level string) string {
