@@ -130,8 +130,14 @@ func (c *Conn) Open() bool {
 // Done is closed when the process and its group are gone.
 func (c *Conn) Done() <-chan struct{} { return c.process.Done() }
 
-// Send carries a message that is not a call: a notification, or the response to a
-// request of the child.
+// Respond carries a client's answer to a request of the child, by the id that the child has
+// given it.
+func (c *Conn) Respond(m *message.Message, id []byte) error {
+	return c.process.Send(m.Edit().ID(id).DropMeta(identity.MetaPrefix).Bytes())
+}
+
+// Send carries a message that is not a call: a notification, or a response that has the id
+// which the child has given to its request.
 func (c *Conn) Send(m *message.Message, stamp []message.MetaValue) error {
 	edit := m.Edit().DropMeta(identity.MetaPrefix)
 	if m.Kind == message.Notification {

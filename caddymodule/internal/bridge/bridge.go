@@ -136,6 +136,7 @@ type Bridge struct {
 
 	lifespan time.Duration // of one event stream that a client resumes
 	silences *timeout.Queue
+	writes   *timeout.Queue // of answers
 
 	stopping chan struct{} // closed when the gateway goes down
 	stopOnce sync.Once
@@ -175,6 +176,7 @@ func New(per Per) *Bridge {
 		per:      per,
 		lifespan: lifespan,
 		silences: timeout.NewQueue(silence),
+		writes:   timeout.NewQueue(writeTime),
 		stopping: make(chan struct{}),
 		sealer:   sealer,
 		sessions: map[string]*session{},
@@ -261,7 +263,8 @@ func (b *Bridge) ServeCall(w http.ResponseWriter, r *http.Request, call *admissi
 		return
 	}
 	if r.ProtoMajor == 1 { // later versions would write the answer's end separately
-		_ = http.NewResponseController(w).Flush() // a client that has gone is told nothing
+		rc := http.NewResponseController(w)
+		_ = b.inTime(rc, rc.Flush) // a client that has gone is told nothing
 	}
 	call.Afterwards()
 }

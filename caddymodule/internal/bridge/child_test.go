@@ -212,13 +212,18 @@ func told(variable string) bool {
 }
 
 // listen takes a subscriptions/listen, or refuses all of it. It remembers the newest only.
+// If the file is there it does not take what it took before.
 func (s *server) listen(m incoming) {
-	if strings.Contains(string(m.Params.Notifications), "refused://") {
+	asked, less := string(m.Params.Notifications), told("TEST_LESS_IF")
+	if strings.Contains(asked, "refused://") || less && strings.Contains(asked, "picky://") {
 		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no such resource"}}`, m.ID)
 		return
 	}
+	if less {
+		asked = strings.Replace(asked, `"rare://",`, ``, 1)
+	}
 	s.listening = m.ID
-	s.say(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"notifications":%s}}`, m.ID, m.Params.Notifications)
+	s.say(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"notifications":%s}}`, m.ID, asked)
 }
 
 // declared are the capabilities of the server.

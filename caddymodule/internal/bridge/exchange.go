@@ -284,14 +284,27 @@ func (x *exchange) writeJSON(e event) {
 	if x.statusOf != nil {
 		status = x.statusOf(e)
 	}
-	if large := 64 << 10; len(e.frame) > large {
-		_ = x.sse.rc.SetWriteDeadline(time.Now().Add(writeTime + time.Duration(len(e.frame)/large)*time.Second))
-		defer x.sse.end()
-	}
 	x.sse.w.WriteHeader(status)
-	_, err := x.sse.w.Write(e.frame)
-	x.gone = err != nil
+	x.gone = x.writeAnswer(e.frame) != nil
 	x.bytesOut = len(e.frame)
+}
+
+// writeAnswer bounds the time a client may take to read the answer.
+func (x *exchange) writeAnswer(frame []byte) error {
+	const small = 2 << 10 // bytes; what is small is only buffered here
+	write := func() error {
+		_, err := x.sse.w.Write(frame)
+		return err
+	}
+	switch {
+	case len(frame) <= small:
+		return write()
+	case len(frame) <= timely:
+		return x.bridge.inTime(x.sse.rc, write)
+	}
+	_ = x.sse.rc.SetWriteDeadline(time.Now().Add(timeFor(len(frame))))
+	defer x.sse.end()
+	return write()
 }
 
 // failed says whether the server has not answered, or with an error.

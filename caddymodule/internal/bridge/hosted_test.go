@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
@@ -83,6 +85,43 @@ func TestFurtherQuestionsComeInFurtherRounds(t *testing.T) {
 	g.post(body, header...).holds(http.StatusOK, `"heard":{"action":"decline"}`)
 }
 
+// A server may ask without waiting for answers: what of it is kept is bounded, and the rest
+// is refused.
+func TestAFloodOfQuestionsIsBounded(t *testing.T) {
+	const more = 100
+	g := open(t, nil, legacyChild)
+	lines := make([]string, 1+maxQuestions+more)
+	for n := range lines {
+		lines[n] = strings.Replace(questionLine, "q1", fmt.Sprint("asked-", n), 1)
+	}
+	body, header := capable(`1`, "hold", saying(lines...), "")
+	g.asks("elicitation/create", body, header...)
+	body, header = modern(`2`, "seen", ``)
+	body = strings.Replace(body, `Capabilities":{}`, `Capabilities":{"elicitation":{},"sampling":{},"roots":{}}`, 1)
+	g.post(body, header...).body() // all questions have come
+	var seen []string
+	decode(t, g.post(body, header...).answer(), &seen)
+	refused := 0
+	for _, line := range seen {
+		if hasAll(line, []string{`"asked-`, "-32601"}) {
+			refused++
+		}
+	}
+	if refused != more {
+		t.Errorf("%d of %d questions are refused, want %d", refused, len(lines), more)
+	}
+}
+
+func TestQuestionsThatWaitAreBoundedInBytes(t *testing.T) {
+	r := &relay{}
+	large := &message.Message{Raw: make([]byte, maxBacklog/2)}
+	for n, want := range []bool{true, true, false} {
+		if got := r.enqueue(large); got != want {
+			t.Errorf("question %d is kept: %v", n, got)
+		}
+	}
+}
+
 func TestARetryWithoutTheInputIsAskedAgain(t *testing.T) {
 	g := open(t, nil, legacyChild)
 	args := saying(questionLine)
@@ -144,6 +183,24 @@ func TestAParkedCallExpires(t *testing.T) {
 	body, header = capable(`3`, "pid", ``, "")
 	g.post(body, header...).holds(http.StatusOK, `"pid"`)
 	g.until("one process runs", func() bool { return g.bridge.Processes() == 1 }) // the one that was probed is ending
+}
+
+// The time of one round may run out just as the retry comes: that is not the next round's.
+func TestTheEndOfARoundsTimeIsNotThatOfTheNext(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := saying(questionLine)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	g.bridge.mu.Lock()
+	parked := maps.Clone(g.bridge.parked)
+	g.bridge.mu.Unlock()
+	body, header = capable(`2`, "hold", args, fmt.Sprintf(`"requestState":%q`, state))
+	state = g.asks("elicitation/create", body, header...)
+	for id, r := range parked {
+		r.expire(id) // its timer had fired when the retry came
+	}
+	body, header = capable(`3`, "hold", args, retry(state, `{"action":"accept"}`))
+	g.post(body, header...).holds(http.StatusOK, `"heard":{"action":"accept"}`)
 }
 
 func TestAParkedCallKeepsItsProcessFromOthers(t *testing.T) {
@@ -213,6 +270,27 @@ func TestALegacyServerNotifiesWhoListens(t *testing.T) {
 	g.log.read(t, "resources/unsubscribe", `"uri":"x://2"`)
 	if n := g.log.count("resources/subscribe", `"uri":"x://2"`); n != 1 {
 		t.Errorf("the server was asked %d times for what two listen to", n)
+	}
+}
+
+// Who leaves takes nothing from those who listen to the same.
+func TestOneOfTwoWhoListenLeaves(t *testing.T) {
+	g := open(t, nil, legacyChild, trace)
+	ctx, leave := context.WithCancel(t.Context())
+	g.listening(ctx, `"a"`, "alice", `{"resourceSubscriptions":["x://1","x://2"]}`)
+	b := g.listening(t.Context(), `"b"`, "alice", `{"resourceSubscriptions":["x://2"]}`)
+	leave()
+	g.log.read(t, "resources/unsubscribe", `"uri":"x://1"`)
+	p := g.process()
+	g.until("one is left", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.holdings) == 1 && len(p.listeners) == 1
+	})
+	g.modernTool(`1`, "say", saying(updated("x://1", ""), updated("x://2", ""), answered)).body()
+	b.says(updatedFor("x://2", `"b"`))
+	if n := g.log.count("resources/unsubscribe", `"uri":"x://2"`); n != 0 {
+		t.Error("the server was told that nobody listens any more")
 	}
 }
 

@@ -52,12 +52,12 @@ func (b *Bridge) legacyMessage(w http.ResponseWriter, r *http.Request, call *adm
 	case m.Method == message.MethodCancelled:
 		s.cancel(m)
 	case m.Kind == message.Response:
-		from := s.answered(m)
-		if from == nil {
+		open, ok := s.answered(m)
+		if !ok {
 			settings.Logger.Debug("a client answered a request that is not open in its session")
 			break
 		}
-		err = from.Send(m, nil)
+		err = open.from.Respond(m, open.id)
 	case s.share != nil:
 		refusal = s.sharedNotification(r, call, settings)
 	default:

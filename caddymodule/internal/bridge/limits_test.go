@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
 
 func TestTooManyCallsOfAUserAre429(t *testing.T) {
@@ -262,5 +265,105 @@ func TestABurstOfNotificationsReachesAClientThatReads(t *testing.T) {
 	}
 	if got != burst {
 		t.Errorf("%d of %d notifications came", got, burst)
+	}
+}
+
+// stuck is the answer to a client that reads nothing: a write, or what brings it on its way,
+// waits until its time is over.
+type stuck struct {
+	header http.Header
+	buffer bool // takes a write, so that only the flush waits
+	over   chan struct{}
+	once   sync.Once
+}
+
+func (s *stuck) Header() http.Header { return s.header }
+func (s *stuck) WriteHeader(int)     {}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	if s.buffer {
+		return len(b), nil
+	}
+	return 0, s.FlushError()
+}
+
+func (s *stuck) FlushError() error {
+	<-s.over
+	return os.ErrDeadlineExceeded
+}
+
+func (s *stuck) SetWriteDeadline(t time.Time) error {
+	if !t.IsZero() {
+		s.once.Do(func() { time.AfterFunc(time.Until(t), func() { close(s.over) }) })
+	}
+	return nil
+}
+
+// A slow client has more time for a large answer, in whichever form it comes.
+func TestALargeAnswerMayTakeLonger(t *testing.T) {
+	frame := make([]byte, 16<<20)
+	for name, write := range map[string]func(http.ResponseWriter) error{
+		"JSON": func(w http.ResponseWriter) error {
+			x := &exchange{sse: newSSE(w)}
+			return x.writeAnswer(frame)
+		},
+		"an event stream": func(w http.ResponseWriter) error {
+			s := newSSE(w)
+			s.add("c1", event{frame: frame})
+			return s.flush()
+		},
+	} {
+		w := &hurried{reception: reception{header: http.Header{}}}
+		if err := write(w); err != nil || w.time < 4*time.Minute || w.time > 6*time.Minute {
+			t.Errorf("16 MiB as %s: %v, in %v", name, err, w.time)
+		}
+	}
+}
+
+// hurried is a connection that notes how much time its client has.
+type hurried struct {
+	reception
+	time time.Duration
+}
+
+func (h *hurried) SetWriteDeadline(t time.Time) error {
+	if !t.IsZero() {
+		h.time = time.Until(t)
+	}
+	return nil
+}
+
+// A client that does not read its answer costs a goroutine, and its call, for a while only.
+func TestAClientThatDoesNotReadItsAnswerIsCutOff(t *testing.T) {
+	g := open(t, nil)
+	g.bridge.writes = timeout.NewQueue(10 * time.Millisecond)
+	gate, err := admission.New(admission.Settings{Authenticate: authenticate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := g.session("alice")
+	for name, buffer := range map[string]bool{"in a write": false, "in the flush": true} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(tool(`1`, "say", saying(`{"jsonrpc":"2.0","id":$id,"result":{"x":"`+strings.Repeat("x", 8<<10)+`"}}`))))
+		for _, h := range [][]string{{"Content-Type", "application/json", "Accept", "application/json, text/event-stream"}, s} {
+			for i := 0; i < len(h); i += 2 {
+				r.Header.Set(h[i], h[i+1])
+			}
+		}
+		w := &stuck{header: http.Header{}, buffer: buffer, over: make(chan struct{})}
+		call, refusal := gate.Admit(w, r)
+		if refusal != nil {
+			t.Fatal(refusal.Reason)
+		}
+		returned := make(chan struct{})
+		go func() {
+			defer close(returned)
+			g.bridge.ServeCall(w, r, call, g.settings)
+		}()
+		select {
+		case <-returned:
+		case <-time.After(patience):
+			close(w.over)
+			t.Errorf("%s: it waits without end", name)
+		}
 	}
 }

@@ -78,11 +78,11 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 	l := &listener{
 		id: call.Message.ID, stream: &stream{request: call.Message.ID},
 		owner: ownerOf(call.Principal), user: user(call.Principal), stamp: settings.stamp(call.Principal),
-		visible: call.Visible,
+		visible: call.Visible, asks: asks,
 	}
 	if p.server == nil {
 		defer p.quit(l)
-		refused, err := p.join(r.Context(), l, asks)
+		refused, err := p.join(r.Context(), l, asItIs)
 		if err != nil {
 			return unavailable(err)
 		}

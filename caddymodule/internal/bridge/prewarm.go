@@ -101,6 +101,13 @@ func (b *Bridge) warm(settings *Settings, hello []byte) {
 func (s *spare) initialize(settings *Settings, hello []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
 	defer cancel()
+	go func() {
+		select {
+		case <-s.bridge.stopping: // nobody will come for it
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	answered, err := s.conn.Ask(ctx, fmt.Appendf(nil, `{"jsonrpc":"2.0","id":0,"method":%q,"params":%s}`, message.MethodInitialize, hello))
 	if err != nil {
 		return err

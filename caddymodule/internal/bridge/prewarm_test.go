@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -214,4 +215,21 @@ func TestASpareThatRefusesInitializeIsNotKept(t *testing.T) {
 	}
 	g.warm(1)
 	g.session("alice")
+}
+
+// A spare that does not answer initialize keeps nobody from closing the gateway.
+func TestCloseWaitsForNoSpareThatIsSilent(t *testing.T) {
+	g := openPer(t, PerSession, func(s *Settings) { s.Prewarm, s.StartTimeout = 1, time.Hour }, trace, initializeVar+"=silent")
+	g.bridge.Prewarm(g.settings)
+	g.warm(1)
+	ctx, leave := context.WithCancel(t.Context())
+	g.later(ctx, initializeRequest)
+	g.until("a spare is asked what the client has asked", func() bool { return g.log.count(`"initialize"`) == 2 })
+	leave()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	g.bridge.Close(ctx)
+	if n := g.bridge.Processes(); n != 0 {
+		t.Errorf("%d processes are left", n)
+	}
 }

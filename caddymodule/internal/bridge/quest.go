@@ -68,7 +68,7 @@ func (q *quest) ask(m *message.Message) error {
 	requests := make([]*message.Message, len(questions))
 	open := map[string]string{}
 	for i, question := range questions {
-		if requests[i], err = question.Request(q.s.nextQuestion()); err != nil {
+		if requests[i], err = question.Request(q.s.nextID()); err != nil {
 			return fmt.Errorf("the server's question: %w", err)
 		}
 		open[message.IDKey(requests[i].ID)] = question.Name
@@ -97,8 +97,8 @@ func (q *quest) begin(open map[string]string, state []byte) bool {
 	return q.rounds <= maxRounds
 }
 
-// Send takes the client's answer to a question.
-func (q *quest) Send(m *message.Message, _ []message.MetaValue) error {
+// Respond takes the client's answer to a question.
+func (q *quest) Respond(m *message.Message, id []byte) error {
 	if m.IsError() {
 		if q.stop() {
 			text, _ := m.Error.String("message")
@@ -106,7 +106,7 @@ func (q *quest) Send(m *message.Message, _ []message.MetaValue) error {
 		}
 		return nil
 	}
-	if q.takes(message.IDKey(m.ID), m.Result.Raw()) {
+	if q.takes(message.IDKey(id), m.Result.Raw()) {
 		go q.again() // the client need not wait for it
 	}
 	return nil
@@ -146,7 +146,7 @@ func (q *quest) Say(frame []byte) error {
 	if err != nil {
 		return err
 	}
-	return q.Send(m, nil)
+	return q.Respond(m, m.ID)
 }
 
 // again makes the call once more.
@@ -186,23 +186,4 @@ func (q *quest) close() {
 	if q.in != nil {
 		q.p.leave(q.in.stream)
 	}
-}
-
-// nextQuestion is the id of a question of the gateway's own.
-func (s *session) nextQuestion() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.questions++
-	return fmt.Appendf(nil, `"snapgate-%d"`, s.questions)
-}
-
-// expect enters a question of the gateway's own. It reports whether there is room for it.
-func (s *session) expect(id []byte, from asker) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || len(s.asked) >= maxAsked {
-		return false
-	}
-	s.asked[message.IDKey(id)] = asking{from, id}
-	return true
 }

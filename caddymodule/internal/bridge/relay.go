@@ -54,27 +54,41 @@ func (r *relay) ask(m *message.Message) bool {
 		return false
 	}
 	if r.asking != nil {
-		r.queue = append(r.queue, m)
-		return true
+		return r.enqueue(m)
 	}
 	r.asking = m
 	r.park()
 	return true
 }
 
+// enqueue keeps a question for a later round, unless too much waits already: a server need not
+// wait for answers before it asks more. r.mu is held.
+func (r *relay) enqueue(m *message.Message) bool {
+	bytes := len(m.Raw)
+	for _, other := range r.queue {
+		bytes += len(other.Raw)
+	}
+	if len(r.queue) >= maxQuestions || bytes > maxBacklog {
+		return false
+	}
+	r.queue = append(r.queue, m)
+	return true
+}
+
 // park ends the open request with what is asked. r.mu is held.
 func (r *relay) park() {
-	r.id = newSessionID()
-	state, err := r.bridge.sealer.Seal(r.bound, sealedState{ID: r.id})
+	id := newSessionID()
+	r.id = id
+	state, err := r.bridge.sealer.Seal(r.bound, sealedState{ID: id})
 	if err != nil {
 		panic("bridge: sealing a string: " + err.Error())
 	}
 	target := r.target
 	r.target = nil
 	r.bridge.mu.Lock()
-	r.bridge.parked[r.id] = r
+	r.bridge.parked[id] = r
 	r.bridge.mu.Unlock()
-	r.expiry = time.AfterFunc(r.bridge.settings.Load().ParkTimeout, r.expire)
+	r.expiry = time.AfterFunc(r.bridge.settings.Load().ParkTimeout, func() { r.expire(id) })
 	target.push(event{frame: translate.InputRequired(target.request, r.asking, state), last: true, parks: true})
 }
 
@@ -88,11 +102,9 @@ func (b *Bridge) unpark(id string) *relay {
 	return r
 }
 
-// expire gives up on a client that does not come back.
-func (r *relay) expire() {
-	r.mu.Lock()
-	id := r.id
-	r.mu.Unlock()
+// expire gives up on a client that does not come back with the state of that id. If it just
+// has, the call may be parked again by now, under another.
+func (r *relay) expire(id string) {
 	if r.bridge.unpark(id) != r {
 		return
 	}

@@ -64,14 +64,15 @@ type inCall struct {
 
 // asking is a request of a server that its client has not answered.
 type asking struct {
-	from asker
-	id   []byte
+	from  asker
+	id    []byte // as who asks has named it
+	known []byte // as the client knows it
 }
 
 // asker is who asked: a child, or the gateway for one that does not ask by itself.
 type asker interface {
-	Send(m *message.Message, stamp []message.MetaValue) error // the client's answer
-	Say(frame []byte) error                                   // the gateway's, in its place
+	Respond(m *message.Message, id []byte) error // the client's answer, to what has that id
+	Say(frame []byte) error                      // the gateway's, in its place
 }
 
 // owner is whom a session belongs to: not the token, which is renewed, but issuer
@@ -252,15 +253,15 @@ func (s *session) deliver(from asker, m *message.Message, frame []byte) {
 		return
 	case m.Kind == message.Request && (s.ended || len(s.asked) >= maxAsked):
 		s.mu.Unlock()
-		unheard(from, m)
+		unheard(from, m.ID)
 		return
 	case s.ended:
 		s.mu.Unlock()
 		return
 	case m.Kind == message.Request:
-		s.asked[message.IDKey(m.ID)] = asking{from, bytes.Clone(m.ID)}
+		m, frame = s.enterQuestion(from, m, frame)
 	case m.Method == message.MethodCancelled:
-		delete(s.asked, message.IDKey(m.Params.Get("requestId")))
+		frame = s.withdrawQuestion(from, m, frame)
 	}
 	target := s.target(m)
 	s.mu.Unlock()
@@ -291,26 +292,26 @@ func (s *session) lost(e event) {
 	if e.msg == nil || e.msg.Kind != message.Request {
 		return
 	}
-	if from := s.answered(e.msg); from != nil {
-		unheard(from, e.msg)
+	if open, ok := s.answered(e.msg); ok {
+		unheard(open.from, open.id)
 	}
 }
 
 // unheard answers a request that no client will see.
-func unheard(from asker, m *message.Message) {
+func unheard(from asker, id []byte) {
 	refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client does not read its messages")
-	_ = from.Say(refusal.Frame(m.ID)) // if it can't be told, it is ending
+	_ = from.Say(refusal.Frame(id)) // if it can't be told, it is ending
 }
 
-// answered returns the child whose open request has the id of the message, and closes the
-// request; nil if there is none in this session.
-func (s *session) answered(m *message.Message) asker {
+// answered returns the open request that the client knows by the id of the message, and
+// closes it, if there is one in this session.
+func (s *session) answered(m *message.Message) (open asking, ok bool) {
 	key := message.IDKey(m.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	open := s.asked[key]
+	open, ok = s.asked[key]
 	delete(s.asked, key)
-	return open.from
+	return open, ok
 }
 
 // cancel carries notifications/cancelled of the client for one of its own calls.

@@ -146,8 +146,8 @@ func TestAQuestionGoesToTheOnlySessionWithACall(t *testing.T) {
 	one, other := g.asking("alice"), g.asking("alice")
 	resp := g.post(tool(`1`, "hold", saying(questionLine)), one...)
 	resp.says("") // where it would resume
-	resp.says(questionLine)
-	const said = `{"jsonrpc":"2.0","id":"q1","result":{"action":"accept"}}`
+	resp.says(renamed(questionLine, 1))
+	const said = `{"jsonrpc":"2.0","id":"snapgate-1","result":{"action":"accept"}}`
 	g.post(said, other...).body() // not its question
 	if n := g.log.count(`"action":"accept"`); n != 0 {
 		t.Error("another session has answered the question")
@@ -375,7 +375,7 @@ func TestAQuestionOfAnEndedSessionIsAnswered(t *testing.T) {
 	one := g.asking("alice")
 	resp := g.post(tool(`1`, "hold", saying(questionLine)), one...)
 	resp.says("") // where it would resume
-	resp.says(questionLine)
+	resp.says(renamed(questionLine, 1))
 	g.do(t.Context(), http.MethodDelete, "", one...).body()
 	if line := g.log.read(t, `"q1"`); !strings.Contains(line, "-32603") {
 		t.Errorf("the server was told %s", line)

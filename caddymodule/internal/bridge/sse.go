@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
 
 // sse writes an event stream (HTML Living Standard, section 9.2) and flushes it after
@@ -80,6 +81,30 @@ func (s *sse) comment() error {
 	return s.flush()
 }
 
+// past is a time for writing that is over.
+var past = time.Unix(1, 0)
+
+// timely is how many bytes a client may take no longer to read than it may take for one.
+const timely = 64 << 10
+
+// timeFor is how long a client may take to read so many bytes: for many it gets more, that
+// slow ones lose no large answer.
+func timeFor(size int) time.Duration {
+	return writeTime + time.Duration(size/timely)*time.Second
+}
+
+// inTime bounds the time that a write to a client may take. Nearly all take none, and to set a
+// deadline for each would cost more than the write.
+func (b *Bridge) inTime(rc *http.ResponseController, write func() error) error {
+	var late timeout.Timeout
+	b.writes.Begin(&late, func() { _ = rc.SetWriteDeadline(past) })
+	err := write()
+	if !late.End() && err == nil {
+		_ = rc.SetWriteDeadline(time.Time{}) // it went at the last moment
+	}
+	return err
+}
+
 // end leaves the connection as it was found, for the requests that follow on it.
 func (s *sse) end() { _ = s.rc.SetWriteDeadline(time.Time{}) }
 
@@ -91,7 +116,7 @@ func (s *sse) flush() error {
 	}
 	defer func() { s.buf = s.buf[:0] }()
 	// A writer that knows no deadline is left to the server's own timeouts.
-	_ = s.rc.SetWriteDeadline(time.Now().Add(writeTime))
+	_ = s.rc.SetWriteDeadline(time.Now().Add(timeFor(len(s.buf))))
 	if _, err := s.w.Write(s.buf); err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func TestAQuestionIsNotKeptFromItsCallByOnesThatTheGatewayAnswers(t *testing.T) 
 	g.log.read(t, "silent://")
 	resp := g.post(tool(`1`, "hold", saying(questionLine)), one...)
 	resp.says("") // where it would resume
-	resp.says(questionLine)
+	resp.says(renamed(questionLine, 1))
 	g.process().end("the test is over")
 	receive(t, hanging).body()
 	if n := len(g.find(one).asked); n != 0 {

@@ -87,6 +87,7 @@ func (b *Bridge) retry(w http.ResponseWriter, r *http.Request, call *admission.C
 	retried := *call
 	retried.Message = m
 	refusal := b.forward(w, r, &retried, settings)
+	call.Afterwards = retried.Afterwards
 	if refusal != nil {
 		b.states.putBack(state.ID, left)
 	}

@@ -120,3 +120,18 @@ func TestACallThatMayNotWaitIsAnError(t *testing.T) {
 	body, header := needs(`1`, `"own"`, "")
 	g.post(body, header...).holds(http.StatusOK, `"error":{"code":-32603,"message":"too many calls of this user wait for input"}`)
 }
+
+// The call that a retry makes is one that is recorded.
+func TestARetryIsRecorded(t *testing.T) {
+	g := open(t, nil)
+	body, header := needs(`1`, `"own"`, "")
+	state := g.asks("elicitation/create", body, header...)
+	body, header = capable(`2`, "say", saying(needing(`"own"`)), retry(state, `{}`))
+	g.asks("elicitation/create", body, header...)
+	got := g.log.await(t, "the retry", func(r map[string]string) bool {
+		return r["msg"] == "call" && r["bytes_in"] == fmt.Sprint(len(body))
+	})
+	if got["outcome"] != "ok" || got["tool"] != "say" || got["user"] != aliceKey {
+		t.Errorf("%v", got)
+	}
+}

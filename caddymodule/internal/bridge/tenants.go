@@ -203,10 +203,9 @@ func (t *tenants) subscribers(m *message.Message, shared bool) []*session {
 
 // asked is the session whose client the server asked what it now withdraws. t.mu is held.
 func (t *tenants) asked(m *message.Message) []*session {
-	key := message.IDKey(m.Params.Get("requestId"))
 	for s := range t.members {
 		s.mu.Lock()
-		its := s.asked[key].from == t.p.conn
+		_, its := s.question(t.p.conn, m.Params.Get("requestId"))
 		s.mu.Unlock()
 		if its {
 			return []*session{s}

@@ -64,9 +64,15 @@ func (p *pooled) unionUsed(u *union) {
 	}
 }
 
-// join makes a listener one of those of its user, or changes what it asks for. It returns
-// the server's answer if that is an error; then all is as before.
-func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscriptions) (refused *message.Message, err error) {
+// change makes other subscriptions of those that a listener asks for.
+type change func(translate.Subscriptions) translate.Subscriptions
+
+func asItIs(asks translate.Subscriptions) translate.Subscriptions { return asks }
+
+// join makes a listener one of those of its user, or changes what it asks for: when its turn
+// comes, since others may have changed it meanwhile. It returns the server's answer if that
+// is an error; then all is as before.
+func (p *pooled) join(ctx context.Context, l *listener, to change) (refused *message.Message, err error) {
 	u := p.union(l.owner)
 	defer p.unionUsed(u)
 	select {
@@ -77,7 +83,7 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 	defer func() { <-u.turn }()
 	p.mu.Lock()
 	before, there := l.asks, p.listeners[l]
-	l.asks = asks
+	l.asks = to(before)
 	left := l.left || p.bridge.barred(l.owner)
 	if !left {
 		p.listeners[l] = true
@@ -94,7 +100,7 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 		if u.listen == nil || !p.listeners[l] {
 			return nil, nil // it has left meanwhile, or was told that the server has ended the listen
 		}
-		l.wants = asks.Only(u.listen.granted)
+		l.wants = l.asks.Only(u.listen.granted)
 		l.acknowledge()
 		return nil, nil
 	}
@@ -105,7 +111,7 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 		return refused, err
 	}
 	p.mu.Unlock()
-	_, _ = u.adjust() // what was there before was granted before
+	u.restore()
 	p.mu.Lock()
 	return refused, err
 }
@@ -114,10 +120,10 @@ func (p *pooled) join(ctx context.Context, l *listener, asks translate.Subscript
 func (p *pooled) quit(l *listener) {
 	p.mu.Lock()
 	l.left = true
-	there := p.listeners[l]
 	delete(p.listeners, l)
+	known := p.unions[l.owner] != nil // or it never joined
 	p.mu.Unlock()
-	if !there {
+	if !known {
 		return
 	}
 	u := p.union(l.owner)
@@ -125,8 +131,41 @@ func (p *pooled) quit(l *listener) {
 		defer p.unionUsed(u)
 		u.turn <- struct{}{}
 		defer func() { <-u.turn }()
-		_, _ = u.adjust() // what is left was granted before
+		u.restore()
 	}()
+}
+
+// restore makes the server report what those want who are left, in the name of one of them.
+// What it granted before it may refuse now: then they are told that they listen in vain.
+func (u *union) restore() {
+	u.p.mu.Lock()
+	for l := range u.p.listeners {
+		if l.owner == u.owner {
+			u.stamp = l.stamp
+			break
+		}
+	}
+	u.p.mu.Unlock()
+	if refused, err := u.adjust(); refused != nil || err != nil {
+		u.p.mu.Lock()
+		defer u.p.mu.Unlock()
+		u.dismiss(errNotReported, anyone)
+	}
+}
+
+func anyone(*listener) bool { return true }
+
+var errNotReported = errors.New("the server does not report any more what was subscribed to")
+
+// dismiss ends those of the user's listeners that are such. p.mu is held.
+func (u *union) dismiss(why error, such func(*listener) bool) {
+	for l := range u.p.listeners {
+		if l.owner == u.owner && such(l) {
+			l.acknowledge()
+			l.finish(why)
+			delete(u.p.listeners, l)
+		}
+	}
 }
 
 // adjust makes the server report what the user's listeners ask for, and no more. The turn
@@ -141,7 +180,7 @@ func (u *union) adjust() (refused *message.Message, err error) {
 		current.end()
 		u.gap = true
 	}
-	u.set(nil)
+	u.replaceBy(nil)
 	if others == 0 {
 		u.gap = false
 		return nil, nil
@@ -150,7 +189,7 @@ func (u *union) adjust() (refused *message.Message, err error) {
 	if refused != nil || err != nil {
 		return refused, err
 	}
-	u.set(next)
+	u.replaceBy(next)
 	switch {
 	case !next.alive(): // it has just ended
 		u.p.endListeners(next)
@@ -163,10 +202,23 @@ func (u *union) adjust() (refused *message.Message, err error) {
 	return nil, nil
 }
 
-func (u *union) set(listen *unionSink) {
+// replaceBy enters another listen, or none. Who loses something by it is ended: it listens
+// again, and is told then what there is.
+func (u *union) replaceBy(listen *unionSink) {
 	u.p.mu.Lock()
 	defer u.p.mu.Unlock()
 	u.listen = listen
+	if listen != nil {
+		u.dismiss(nil, func(l *listener) bool { return l.ready && !l.keeps(listen.granted) })
+	}
+}
+
+// keeps says whether all that the listener was granted, and has not given up, is granted.
+// p.mu is held.
+func (l *listener) keeps(granted translate.Subscriptions) bool {
+	has := l.wants.Only(l.asks)
+	kept := has.Only(granted)
+	return has.Tools == kept.Tools && has.Prompts == kept.Prompts && has.Resources == kept.Resources && len(has.URIs) == len(kept.URIs)
 }
 
 // wanted is what the listeners ask for together. Changes of lists are always asked for:
@@ -264,14 +316,7 @@ func (s *unionSink) Deliver(e backend.Event) {
 func (p *pooled) endListeners(s *unionSink) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.replaced || s.u.listen != s {
-		return
-	}
-	for l := range p.listeners {
-		if l.owner == s.u.owner {
-			l.acknowledge()
-			l.finish(s.last.Err)
-			delete(p.listeners, l)
-		}
+	if !s.replaced && s.u.listen == s {
+		s.u.dismiss(s.last.Err, anyone)
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +88,76 @@ func TestAListenThatIsRefusedLeavesTheOthers(t *testing.T) {
 	a.says(updatedFor("a://1", `"a"`))
 }
 
+// strict is a gateway whose server does not take any more, once it is told so, what it took.
+func strict(t *testing.T) (g *gateway, begin func()) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "strict")
+	return open(t, nil, trace, "TEST_LESS_IF="+file), func() {
+		t.Helper()
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Who listens to what the server does not report any more is told, whoever's coming or going
+// has brought it to light.
+func TestNobodyListensInVain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		uri   string
+		joins func(g *gateway)
+		ends  string
+	}{
+		"when another is refused": {"picky://", func(g *gateway) {
+			body, header := modern(`"b"`, "subscriptions/listen", `"notifications":{"resourceSubscriptions":["refused://"]}`)
+			g.post(body, header...).holds(http.StatusOK, `"code":-32602`)
+		}, `"code":-32603`},
+		"when another joins": {"rare://", func(g *gateway) {
+			g.listening(g.t.Context(), `"b"`, "alice", `{"resourceSubscriptions":["z://"]}`)
+		}, `"resultType":"complete"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, begin := strict(t)
+			a := g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["`+tc.uri+`"]}`)
+			begin()
+			g.t = t
+			tc.joins(g)
+			if _, data := a.next(); !strings.Contains(data, `"id":"a"`) || !strings.Contains(data, tc.ends) {
+				t.Errorf("told %s, want the end with %s", data, tc.ends)
+			}
+		})
+	}
+	t.Run("when another leaves", func(t *testing.T) {
+		g, begin := strict(t)
+		a := g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["picky://"]}`)
+		ctx, leave := context.WithCancel(t.Context())
+		g.listening(ctx, `"b"`, "alice", `{"resourceSubscriptions":["z://"]}`)
+		a.says(synthetic("picky://", `"a"`))
+		begin()
+		leave()
+		if _, data := a.next(); !strings.Contains(data, `"code":-32603`) {
+			t.Errorf("told %s", data)
+		}
+	})
+}
+
+// The listen that is opened anew for those who are left is in the name of one of them: what
+// another's token allows is not for them to lose.
+func TestAListenIsInTheNameOfOneWhoListens(t *testing.T) {
+	g := open(t, nil, trace)
+	g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["a://1"]}`)
+	body, header := modern(`"b"`, "subscriptions/listen", `"notifications":{"resourceSubscriptions":["refused://"]}`, "X-Expires", "1h20m")
+	g.post(body, header...).holds(http.StatusOK, `"code":-32602`)
+	first := g.log.read(t, "subscriptions/listen", `["a://1"]`)
+	expiry := regexp.MustCompile(`"expires":\d+`)
+	again := g.log.await(t, "it is opened anew", func(r map[string]string) bool {
+		return hasAll(r["line"], []string{"subscriptions/listen", `["a://1"]`}) && r["line"] != first
+	})["line"]
+	if got, want := expiry.FindString(again), expiry.FindString(first); got != want || got == "" {
+		t.Errorf("opened anew with %s, first with %s", got, want)
+	}
+}
+
 // With the last of those who listen the listen ends, and with it nothing is left.
 func TestTheLastWhoLeavesEndsTheListen(t *testing.T) {
 	g := open(t, nil, trace)
@@ -119,6 +192,12 @@ func TestTheServerEndsAListen(t *testing.T) {
 	a := g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true}`)
 	g.tells("alice", cancelled)
 	a.says(`{"jsonrpc":"2.0","id":"a","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"a"}}}`)
+	p := g.process()
+	g.until("nothing is left of it", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.unions) == 0
+	})
 	again := g.listening(t.Context(), `"b"`, "alice", `{"toolsListChanged":true}`)
 	body, header := modernTool(`1`, "die", ``)
 	g.post(body, header...).body()
@@ -140,11 +219,11 @@ func TestWhoLeavesWhileJoiningLeavesNothing(t *testing.T) {
 	s := g.find(g.session("alice"))
 	p := g.process()
 	for n := range 60 {
-		l := &listener{session: s, at: p, owner: owner{issuer: "x", subject: fmt.Sprint(n % 7)}}
+		l := &listener{session: s, at: p, owner: owner{issuer: "x", subject: fmt.Sprint(n % 7)}, asks: translate.Subscriptions{Tools: true}}
 		var both sync.WaitGroup
 		both.Go(func() {
 			// Whether it joined before it left does not matter.
-			_, _ = p.join(context.Background(), l, translate.Subscriptions{Tools: true})
+			_, _ = p.join(context.Background(), l, asItIs)
 		})
 		both.Go(func() {
 			for there := false; !there; {

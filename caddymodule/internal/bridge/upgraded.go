@@ -136,11 +136,10 @@ func (p *pooled) follow(s *session) {
 	if s.ended || before != nil && (before.at.generation > p.generation || before.at == p && !before.over.Load()) {
 		return
 	}
-	l := &listener{session: s, at: p, owner: s.owner, user: s.share.user, stamp: s.share.stamp}
+	l := &listener{session: s, at: p, owner: s.owner, user: s.share.user, stamp: s.share.stamp, asks: s.share.asks()}
 	s.share.listener = l
-	asks := s.share.asks()
 	go func() {
-		refused, err := p.join(context.Background(), l, asks)
+		refused, err := p.join(context.Background(), l, asItIs)
 		switch {
 		case err != nil:
 			l.over.Store(true) // the next call tries again
@@ -238,11 +237,17 @@ func (p *pooled) subscribeUpgraded(s *session, m *message.Message, uri string) [
 	} else {
 		delete(s.share.uris, uri)
 	}
-	l, asks := s.share.listener, s.share.asks()
+	l := s.share.listener
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), subscribeTime) // a client that leaves has not cancelled
 	defer cancel()
-	refused, err := l.at.join(ctx, l, asks)
+	refused, err := l.at.join(ctx, l, func(asks translate.Subscriptions) translate.Subscriptions {
+		asks.URIs = slices.DeleteFunc(slices.Clone(asks.URIs), func(other string) bool { return other == uri })
+		if on {
+			asks.URIs = append(asks.URIs, uri)
+		}
+		return asks
+	})
 	if !on || refused == nil && err == nil && slices.Contains(l.granted().URIs, uri) {
 		return emptyResult(m.ID)
 	}

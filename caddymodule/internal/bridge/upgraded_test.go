@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -199,6 +200,48 @@ func TestSubscriptionsOfASessionAtAModernServer(t *testing.T) {
 			t.Errorf("the client was told %s", text)
 		}
 	}
+}
+
+// What a session subscribes to at the same time, or just when it comes to another process, is
+// all subscribed to.
+func TestSubscriptionsThatMeetAreAllKept(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.session("alice")
+	for round := range 10 {
+		var all sync.WaitGroup
+		for n := range 5 {
+			body := subscribing(fmt.Sprint(n), "subscribe", fmt.Sprintf("r%d://%d", round, n))
+			all.Go(func() {
+				for resp := range g.later(t.Context(), body, header...) {
+					resp.holds(http.StatusOK, `"result":{}`)
+					return
+				}
+			})
+		}
+		all.Wait()
+		p := g.process()
+		g.until("nobody changes the listen", func() bool { return p.quiet() })
+		p.mu.Lock()
+		for l := range p.listeners {
+			if got, want := len(l.wants.URIs), 5*(round+1); got != want {
+				t.Errorf("round %d: %d resources are listened to, want %d", round, got, want)
+			}
+		}
+		p.mu.Unlock()
+		p.end("the test")
+	}
+}
+
+// quiet says whether nobody joins or leaves.
+func (p *pooled) quiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.unions {
+		if u.users > 0 {
+			return false
+		}
+	}
+	return len(p.listeners) > 0
 }
 
 // A process that ends while the client is asked has nobody to make the call to again.

@@ -22,6 +22,10 @@ import (
 	"iter"
 )
 
+// MaxID is how long an id or a progress token may be, in bytes. Each is repeated in messages
+// that others send, and so costs whoever writes these more than its sender.
+const MaxID = 16 << 10
+
 // DefaultMaxDepth is how deep arrays and objects may nest.
 const DefaultMaxDepth = 128
 

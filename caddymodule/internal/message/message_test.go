@@ -73,6 +73,8 @@ func TestParseRefuses(t *testing.T) {
 		{"null id", `{"jsonrpc":"2.0","id":null,"method":"ping"}`, ErrInvalid},
 		{"object id", `{"jsonrpc":"2.0","id":{},"method":"ping"}`, ErrInvalid},
 		{"boolean id", `{"jsonrpc":"2.0","id":true,"method":"ping"}`, ErrInvalid},
+		{"long id", `{"jsonrpc":"2.0","id":"` + strings.Repeat("x", MaxID-1) + `","method":"ping"}`, ErrInvalid},
+		{"long progress token", call(`{"_meta":{"progressToken":"` + strings.Repeat("x", MaxID-1) + `"}}`), ErrInvalid},
 		{"method and result", `{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}`, ErrInvalid},
 		{"result and error", `{"jsonrpc":"2.0","id":1,"error":{},"result":{}}`, ErrInvalid},
 		{"nothing to say", `{"jsonrpc":"2.0","id":1}`, ErrInvalid},
@@ -106,6 +108,7 @@ func TestParseRefuses(t *testing.T) {
 func TestParseLetsPassWhatIsNoAffairOfOurs(t *testing.T) {
 	for name, raw := range map[string]string{
 		"nesting at the bound":       `{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":` + strings.Repeat("[", 126) + strings.Repeat("]", 126) + `}}`,
+		"longest id and token":       `{"jsonrpc":"2.0","id":"` + strings.Repeat("i", MaxID-2) + `","method":"x","params":{"_meta":{"progressToken":"` + strings.Repeat("t", MaxID-2) + `"}}}`,
 		"brackets in a string":       `{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":"` + strings.Repeat("[{", 500) + `"}}`,
 		"lone surrogate":             `{"jsonrpc":"2.0","id":1,"method":"x","params":{"arguments":{"s":"\ud83d"}}}`,
 		"NAME among the arguments":   `{"jsonrpc":"2.0","id":1,"method":"x","params":{"arguments":{"NAME":1,"_META":{}}}}`,

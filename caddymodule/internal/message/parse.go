@@ -199,6 +199,10 @@ func (m *Message) classify() error {
 			return m.invalid(`"id" must be a string or a number`)
 		}
 	}
+	if size := len(m.ID); size > MaxID {
+		m.ID = nil
+		return m.invalid(`"id" has %d bytes, at most %d are allowed`, size, MaxID)
+	}
 	method := m.top.Get("method")
 	result, fault := m.top.Get("result"), m.top.Get("error")
 	if method == nil {
@@ -256,6 +260,9 @@ func (m *Message) checkParams() error {
 	m.paramsNil = string(params) == "null"
 	if params != nil && !m.Params.Present() && !m.paramsNil {
 		return m.invalid(`"params" must be an object`)
+	}
+	if size := len(m.Meta.Get(MetaProgressToken)); size > MaxID {
+		return m.invalid(`"progressToken" has %d bytes, at most %d are allowed`, size, MaxID)
 	}
 	return m.checkMeta(&m.Params)
 }
