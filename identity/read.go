@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -92,8 +93,13 @@ func member(raw []byte, name string) (found json.RawMessage, err error) {
 			found = value
 		}
 	}
-	_, err = decoder.Token()
-	return found, err
+	if _, err := decoder.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("something follows the object")
+	}
+	return found, nil
 }
 
 // Parse reads an identity from its JSON form and validates it. A member that stands
