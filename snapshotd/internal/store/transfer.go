@@ -56,8 +56,8 @@ func Each(ctx context.Context, s Store, after int64) iter.Seq2[Snapshot, error] 
 	}
 }
 
-// importable returns the snapshot as it is stored, or an error that wraps ErrInvalid.
-func importable(s Snapshot) (Snapshot, error) {
+// Importable returns the snapshot as it is stored, or an error that wraps ErrInvalid.
+func Importable(s Snapshot) (Snapshot, error) {
 	if s.ID < 0 {
 		return s, fmt.Errorf("%w: id %d, which must be positive, or 0 for a new one", ErrInvalid, s.ID)
 	}
