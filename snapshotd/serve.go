@@ -15,6 +15,7 @@ import (
 	"github.com/snapgate/snapgate/snapshotd/internal/settings"
 	"github.com/snapgate/snapgate/snapshotd/internal/stdio"
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
+	"github.com/snapgate/snapgate/snapshotd/internal/store/postgres"
 	"github.com/snapgate/snapgate/snapshotd/internal/tools"
 )
 
@@ -30,7 +31,7 @@ func serve(s settings.Settings, in io.ReadCloser, out, log io.Writer) error {
 	defer signal.Stop(signals)
 
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	provider, authorization, err := assemble(s)
+	provider, authorization, err := assemble(s, logger)
 	if err != nil {
 		return err
 	}
@@ -80,9 +81,12 @@ func sessionError(err error) error {
 	return fmt.Errorf("the session broke: %w", err)
 }
 
-// assemble makes the storage and the policy of the settings. A single file is
-// opened at once, so that a server that cannot work does not start.
-func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, error) {
+// assemble makes the storage and the policy of the settings. A single file or a
+// database server is opened at once, so that a server that cannot work does not start.
+func assemble(s settings.Settings, logger *slog.Logger) (store.Provider, policy.AuthorizationPolicy, error) {
+	if s.Server != "" {
+		return assembleServer(s, logger)
+	}
 	if s.Auth != settings.TrustedMeta {
 		file, err := store.Open(context.Background(), s.File, store.Options{Private: s.Default})
 		if err != nil {
@@ -99,4 +103,20 @@ func assemble(s settings.Settings) (store.Provider, policy.AuthorizationPolicy, 
 		return store.NewPool(users, store.DefaultOpen, store.DefaultIdle), policy.TrustedMeta{}, nil
 	}
 	return store.NewPool(store.File{Path: s.File}, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
+}
+
+// assembleServer makes the storage in a database server.
+func assembleServer(s settings.Settings, logger *slog.Logger) (store.Provider, policy.AuthorizationPolicy, error) {
+	database, err := postgres.Open(context.Background(), s.Server, postgres.Options{Logger: logger})
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.Auth == settings.TrustedMeta {
+		return database, policy.TrustedMeta{}, nil
+	}
+	local, err := database.Local(context.Background())
+	if err != nil {
+		return nil, nil, errors.Join(err, database.Close())
+	}
+	return store.Single{Store: local}, policy.NoAuth{}, nil
 }

@@ -30,6 +30,9 @@ type Settings struct {
 	Auth Mode
 	// File is the one database file; "" if there is one for each user.
 	File string
+	// Server is the address of a PostgreSQL server, which may hold a password; "" if
+	// the data is in files.
+	Server string
 	// Base is the folder of the users' files; "" if there is one file.
 	Base string
 	// Default says that File or Base is the platform's default place, which is
@@ -131,6 +134,9 @@ func (s *Settings) place(file, base value, system System) error {
 		} else {
 			file = value{}
 		}
+	}
+	if s.Server = serverAddress(file.text); s.Server != "" {
+		return nil
 	}
 	for _, v := range []value{file, base} {
 		if s.Auth == TrustedMeta && v.text != "" && !filepath.IsAbs(v.text) {

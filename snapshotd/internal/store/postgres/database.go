@@ -115,13 +115,19 @@ func (d *Database) checkEncoding(ctx context.Context) error {
 	return nil
 }
 
-// Local returns the store of the one local user. It is closed with the database.
-func (d *Database) Local(ctx context.Context) (*Store, error) {
+// local is the store of the one local user, which is all of the database to them.
+type local struct{ *Store }
+
+// Close closes the database.
+func (l local) Close() error { return l.database.Close() }
+
+// Local returns the store of the one local user. To close it is to close the database.
+func (d *Database) Local(ctx context.Context) (store.Store, error) {
 	s := &Store{database: d, owner: localOwner}
 	if err := s.claim(ctx, store.Owner{User: localOwner}); err != nil {
 		return nil, wrap("open database", err)
 	}
-	return s, nil
+	return local{s}, nil
 }
 
 // Close implements [store.Provider]. Calls in flight are cancelled.
