@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/snapgate/snapgate/snapshotd/internal/store/postgres/pgtest"
 	"github.com/snapgate/snapgate/snapshotd/internal/store/storetest"
 )
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func open(t testing.TB, address string, options Options) *Database {
 	t.Helper()
@@ -26,7 +29,7 @@ func open(t testing.TB, address string, options Options) *Database {
 }
 
 func TestKeepsTheContract(t *testing.T) {
-	server := pgtest.Start(t)
+	server := pgtest.Shared(t)
 	address := server.Database(t)
 	var users atomic.Int64
 	storetest.Run(t, func(t *testing.T, settings store.Settings) store.Store {
@@ -46,7 +49,7 @@ func TestKeepsTheContract(t *testing.T) {
 }
 
 func TestProviderKeepsTheContract(t *testing.T) {
-	server := pgtest.Start(t)
+	server := pgtest.Shared(t)
 	storetest.RunProvider(t, func(t *testing.T, settings store.Settings) store.Provider {
 		return open(t, server.Database(t), Options{Settings: settings})
 	})

@@ -46,6 +46,9 @@ func wrap(doing string, err error) error {
 	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, context.Canceled) {
 		return err
 	}
+	if errors.Is(err, store.ErrUncertain) { // and not the kind of what broke
+		return fmt.Errorf("%s: %w", doing, err)
+	}
 	if kind := kindOf(err); kind != nil && !errors.Is(err, kind) {
 		return fmt.Errorf("%s: %w (%w)", doing, kind, err)
 	}
@@ -91,7 +94,7 @@ func isBroken(err error) bool {
 	}
 	var dialed *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &dialed) || errors.As(err, &network) || errors.Is(err, net.ErrClosed) ||
+	return errors.Is(err, errNotWritten) || errors.As(err, &dialed) || errors.As(err, &network) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err) ||
 		strings.Contains(err.Error(), "conn closed") // pgconn has no name for it
 }

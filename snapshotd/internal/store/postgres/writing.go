@@ -103,9 +103,7 @@ func (w *writing) keepAccount(ctx context.Context, mark int64) error {
 }
 
 // errNotWritten means that a commit did not take place, and may be made again.
-type errNotWritten struct{ error }
-
-func (e errNotWritten) Unwrap() error { return e.error }
+var errNotWritten = errors.New("the connection broke before the commit")
 
 // settle finds out whether a write took place whose commit was not answered. It locks
 // the user's row, and so waits for a server that is still at it. The row says which
@@ -114,25 +112,20 @@ func (e errNotWritten) Unwrap() error { return e.error }
 func (s *Store) settle(ctx context.Context, before, mark int64, broken error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	var writes, written int64
 	err := untilDone(ctx, func(ctx context.Context) error {
 		return s.database.begin(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, s.owner, func(tx pgx.Tx) error {
-			var writes, written int64
-			err := tx.QueryRow(ctx, `SELECT writes, written FROM snapshotd_users WHERE owner = $1 FOR UPDATE`, s.owner).Scan(&writes, &written)
-			switch {
-			case err != nil:
-				return err
-			case written == mark:
-				return nil
-			case writes <= before+1:
-				return errNotWritten{broken}
-			default:
-				return store.ErrUncertain
-			}
+			return tx.QueryRow(ctx, `SELECT writes, written FROM snapshotd_users WHERE owner = $1 FOR UPDATE`, s.owner).Scan(&writes, &written)
 		})
 	})
-	var not errNotWritten
-	if err == nil || errors.As(err, &not) {
-		return err
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w (%w; %w)", store.ErrUncertain, broken, err)
+	case written == mark:
+		return nil
+	case writes <= before+1:
+		return errNotWritten
+	default:
+		return fmt.Errorf("%w (%w)", store.ErrUncertain, broken)
 	}
-	return fmt.Errorf("%w (%w; %w)", store.ErrUncertain, broken, err)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -15,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -40,13 +40,57 @@ type Server struct {
 
 	mu      sync.Mutex
 	process *exec.Cmd
+	control io.WriteCloser // see watch
 	log     bytes.Buffer
 	next    int
+}
+
+// shared is the server of [Shared].
+var shared struct {
+	sync.Mutex
+	*Server
+}
+
+// Main runs the tests of a package whose tests may use [Shared], and returns their status.
+func Main(m *testing.M) int {
+	status := m.Run()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.Server != nil {
+		if err := shared.remove(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return status
+}
+
+// Shared is a server for all tests of a package that do not stop it, each with a
+// database of its own. It starts with the first of them and ends in [Main].
+func Shared(t testing.TB) *Server {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.Server == nil {
+		shared.Server = start(t)
+	}
+	return shared.Server
 }
 
 // Start starts a server for a test. Where PostgreSQL is not installed the test is
 // skipped, or fails if SNAPGATE_REQUIRE=all says that nothing may be.
 func Start(t testing.TB) *Server {
+	t.Helper()
+	s := start(t)
+	t.Cleanup(func() {
+		if err := s.remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func start(t testing.TB) *Server {
 	t.Helper()
 	binaries, account, err := find()
 	if err != nil {
@@ -56,23 +100,30 @@ func Start(t testing.TB) *Server {
 	if s.folder, err = os.MkdirTemp("", "snapgate-postgres"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		s.Stop(t)
-		if err := os.RemoveAll(s.folder); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := account.own(s.folder); err != nil {
-		t.Fatal(err)
+	if err := s.make(); err != nil {
+		t.Fatal(errors.Join(err, s.remove()))
 	}
-	initialize := s.command("initdb", "--pgdata", s.data(), "--username", Superuser, "--auth", "trust",
-		"--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync")
-	if text, err := initialize.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, text)
-	}
-	s.Run(t)
-	s.Exec(t, "postgres", "CREATE ROLE "+Role+" LOGIN PASSWORD 'secret'")
 	return s
+}
+
+// make makes the server's files, starts it, and makes the role.
+func (s *Server) make() error {
+	if err := s.account.own(s.folder); err != nil {
+		return err
+	}
+	text, err := s.command("initdb", "--pgdata", s.data(), "--username", Superuser, "--auth", "trust",
+		"--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, text)
+	}
+	if err := s.run(); err != nil {
+		return err
+	}
+	return s.exec("postgres", "CREATE ROLE "+Role+" LOGIN PASSWORD 'secret'")
+}
+
+func (s *Server) remove() error {
+	return errors.Join(s.end("INT"), os.RemoveAll(s.folder))
 }
 
 func lacking(t testing.TB, what string) {
@@ -118,64 +169,95 @@ func freePort(t testing.TB) int {
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
 func (s *Server) command(program string, args ...string) *exec.Cmd {
-	command := exec.Command(filepath.Join(s.binaries, program), args...)
+	return s.bare(filepath.Join(s.binaries, program), args...)
+}
+
+func (s *Server) bare(program string, args ...string) *exec.Cmd {
+	command := exec.Command(program, args...)
 	command.Dir = s.folder
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.folder, "LC_ALL=C.UTF-8"}
 	s.account.run(command)
 	return command
 }
 
-// Run starts the server again after Stop or Kill.
+// watch is a shell program that runs a server until it reads the name of a signal to
+// end it by, or until whoever is to write that is gone: so a test that is killed leaves
+// no server behind.
+const watch = `"$@" </dev/null & read -r signal || signal=INT; kill -s "$signal" $!; wait $!`
+
+// Run starts the server again after Stop or Crash.
 func (s *Server) Run(t testing.TB) {
 	t.Helper()
+	if err := s.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Server) run() error {
 	s.mu.Lock()
-	s.process = s.command("postgres", "-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port),
-		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=60")
+	s.log.Reset()
+	s.process = s.bare("/bin/sh", "-c", watch, "sh", filepath.Join(s.binaries, "postgres"),
+		"-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-c", "unix_socket_directories=",
+		"-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=60")
 	s.process.Stdout, s.process.Stderr = &s.log, &s.log
-	err := s.process.Start()
+	control, err := s.process.StdinPipe()
+	if err == nil {
+		s.control = control
+		err = s.process.Start()
+	}
 	s.mu.Unlock()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		conn, err := pgx.Connect(ctx, s.URL(Superuser, "postgres"))
 		if err == nil {
-			_ = conn.Close(ctx)
-			return
+			return conn.Close(ctx)
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			s.Stop(t)
-			t.Fatalf("PostgreSQL did not start: %v\n%s", err, s.log.String())
+			return fmt.Errorf("PostgreSQL did not start: %w; %w\n%s", err, s.end("QUIT"), s.log.String())
 		}
 	}
 }
 
-// Stop ends the server and its connections as an operator would (SIGINT: "fast").
-func (s *Server) Stop(t testing.TB) { t.Helper(); s.end(t, syscall.SIGINT) }
-
-// Crash ends it without giving anyone the time for anything (SIGQUIT: "immediate").
-func (s *Server) Crash(t testing.TB) { t.Helper(); s.end(t, syscall.SIGQUIT) }
-
-func (s *Server) end(t testing.TB, signal os.Signal) {
+// Stop ends the server and its connections as an operator would ("fast").
+func (s *Server) Stop(t testing.TB) {
 	t.Helper()
+	if err := s.end("INT"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Crash ends it without giving anyone the time for anything ("immediate").
+func (s *Server) Crash(t testing.TB) {
+	t.Helper()
+	if err := s.end("QUIT"); err != nil {
+		t.Error(err)
+	}
+}
+
+func (s *Server) end(signal string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process == nil {
-		return
+		return nil
 	}
-	if err := s.process.Process.Signal(signal); err != nil {
-		t.Error(err)
-	}
-	kill := time.AfterFunc(patience, func() { _ = s.process.Process.Kill() })
-	_ = s.process.Wait() // its status is the signal's
-	if !kill.Stop() {
-		t.Errorf("PostgreSQL did not end\n%s", s.log.String())
-	}
+	ended := s.process
 	s.process = nil
+	_, err := io.WriteString(s.control, signal+"\n")
+	if err := errors.Join(err, s.control.Close()); err != nil {
+		return err
+	}
+	kill := time.AfterFunc(patience, func() { _ = ended.Process.Kill() })
+	_ = ended.Wait() // its status is that of the signal
+	if !kill.Stop() {
+		return fmt.Errorf("PostgreSQL did not end\n%s", s.log.String())
+	}
+	return nil
 }
 
 // URL is the address of a database for a role.
@@ -208,13 +290,22 @@ func (s *Server) NewDatabase(t testing.TB, options string) string {
 // Exec runs statements as the superuser.
 func (s *Server) Exec(t testing.TB, database, statements string) {
 	t.Helper()
-	conn := s.Connect(t, Superuser, database)
-	if _, err := conn.Exec(context.Background(), statements); err != nil {
-		t.Fatalf("%s: %v", statements, err)
-	}
-	if err := conn.Close(context.Background()); err != nil {
+	if err := s.exec(database, statements); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func (s *Server) exec(database, statements string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.URL(Superuser, database))
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, statements); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", statements, err), conn.Close(ctx))
+	}
+	return conn.Close(ctx)
 }
 
 // Connect returns a connection of its own for a test, which ends with it.
