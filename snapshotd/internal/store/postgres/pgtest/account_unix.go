@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -33,6 +34,21 @@ func unprivileged() (account, error) {
 		return account{}, err
 	}
 	return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+}
+
+// temporary is a folder for temporary files that the account can reach, as it can not
+// if root has TMPDIR in a folder of its own.
+func (a account) temporary() string {
+	usual := os.TempDir()
+	for folder := usual; a.credential != nil; folder = filepath.Dir(folder) {
+		if info, err := os.Stat(folder); err != nil || info.Mode()&0o001 == 0 {
+			return "/tmp"
+		}
+		if folder == filepath.Dir(folder) {
+			break
+		}
+	}
+	return usual
 }
 
 // own gives a folder to the account.

@@ -97,7 +97,7 @@ func start(t testing.TB) *Server {
 		lacking(t, err.Error())
 	}
 	s := &Server{binaries: binaries, account: account, port: freePort(t)}
-	if s.folder, err = os.MkdirTemp("", "snapgate-postgres"); err != nil {
+	if s.folder, err = os.MkdirTemp(account.temporary(), "snapgate-postgres"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.make(); err != nil {
@@ -135,9 +135,15 @@ func lacking(t testing.TB, what string) {
 	t.Skipf("skipped: %s; to run it: %s", what, remedy)
 }
 
-// find returns the folder of the newest PostgreSQL, and whom to run it as.
+// find returns the folder of the PostgreSQL that SNAPGATE_POSTGRES names, or is in PATH,
+// or is the newest of Debian's, and whom to run it as.
 func find() (binaries string, as account, err error) {
-	if path, err := exec.LookPath("initdb"); err == nil {
+	if named := os.Getenv("SNAPGATE_POSTGRES"); named != "" {
+		if _, err := os.Stat(filepath.Join(named, "initdb")); err != nil {
+			return "", as, fmt.Errorf("SNAPGATE_POSTGRES names a folder without PostgreSQL: %w", err)
+		}
+		binaries = named
+	} else if path, err := exec.LookPath("initdb"); err == nil {
 		binaries = filepath.Dir(path)
 	} else {
 		installed, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian keeps it out of PATH
