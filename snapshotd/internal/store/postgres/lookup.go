@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -69,7 +70,7 @@ func (l *lookup) match(ctx context.Context, ids []int64, titles bool) (map[int64
 	var from, to [][]byte
 	for _, p := range l.patterns {
 		for _, e := range p {
-			if !slices.ContainsFunc(from, func(b []byte) bool { return slices.Equal(b, e.from) }) || e.prefix {
+			if !slices.ContainsFunc(from, func(b []byte) bool { return bytes.Equal(b, e.from) }) || e.prefix {
 				from, to = append(from, e.from), append(to, e.to)
 			}
 		}
@@ -79,36 +80,30 @@ func (l *lookup) match(ctx context.Context, ids []int64, titles bool) (map[int64
 		err = row.Scan(&p.snapshot, &p.word, &at)
 		p.places = decodePlaces(at)
 		return p, err
-	}, `SELECT DISTINCT w.snapshot, w.word, w.places
-		FROM unnest($2::bytea[], $3::bytea[]) AS wanted(low, high)
-		JOIN snapshotd_words AS w ON w.owner = $1 AND w.snapshot = ANY($4::bigint[]) AND w.word >= wanted.low AND w.word < wanted.high
-		ORDER BY w.snapshot`, l.owner, from, to, ids)
+	}, `SELECT w.snapshot, w.word, w.places
+		FROM unnest($4::bigint[]) AS looked(id)
+		CROSS JOIN unnest($2::bytea[], $3::bytea[]) AS wanted(low, high)
+		JOIN snapshotd_words AS w ON w.owner = $1 AND w.snapshot = looked.id AND w.word >= wanted.low AND w.word < wanted.high`, l.owner, from, to, ids)
 	if err != nil {
 		return nil, err
 	}
+	bySnapshot := make(map[int64][]posting)
+	for _, p := range all {
+		bySnapshot[p.snapshot] = append(bySnapshot[p.snapshot], p)
+	}
 	found := make(map[int64]occurrences)
-	for some := range chunkBySnapshot(all) {
-		if counts := l.occurrences(some, titles); counts != nil {
-			found[some[0].snapshot] = counts
+	for id, some := range bySnapshot {
+		if counts := l.occurrences(once(some), titles); counts != nil {
+			found[id] = counts
 		}
 	}
 	return found, nil
 }
 
-// chunkBySnapshot yields the postings of one snapshot after the other.
-func chunkBySnapshot(all []posting) func(yield func([]posting) bool) {
-	return func(yield func([]posting) bool) {
-		for len(all) > 0 {
-			n := 1
-			for n < len(all) && all[n].snapshot == all[0].snapshot {
-				n++
-			}
-			if !yield(all[:n]) {
-				return
-			}
-			all = all[n:]
-		}
-	}
+// once leaves out the words of a snapshot that were found by several elements.
+func once(postings []posting) []posting {
+	slices.SortFunc(postings, func(a, b posting) int { return bytes.Compare(a.word, b.word) })
+	return slices.CompactFunc(postings, func(a, b posting) bool { return bytes.Equal(a.word, b.word) })
 }
 
 // occurrences returns nil if a pattern does not occur, or, for titles, not in the name
