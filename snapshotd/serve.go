@@ -15,6 +15,7 @@ import (
 	"github.com/snapgate/snapgate/snapshotd/internal/settings"
 	"github.com/snapgate/snapgate/snapshotd/internal/stdio"
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
+	"github.com/snapgate/snapgate/snapshotd/internal/store/postgres"
 	"github.com/snapgate/snapgate/snapshotd/internal/tools"
 )
 
@@ -31,7 +32,7 @@ func serve(s settings.Settings, in io.ReadCloser, out, log io.Writer) error {
 
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	subscriptions := new(tools.Subscriptions)
-	provider, authorization, err := assemble(s, subscriptions.Changed)
+	provider, authorization, err := assemble(s, subscriptions.Changed, logger)
 	if err != nil {
 		return err
 	}
@@ -84,11 +85,14 @@ func sessionError(err error) error {
 	return fmt.Errorf("the session broke: %w", err)
 }
 
-// assemble makes the storage and the policy of the settings. A single file is
-// opened at once, so that a server that cannot work does not start. Whatever changes in
-// the storage is told to changed.
-func assemble(s settings.Settings, changed func(store.Change)) (store.Provider, policy.AuthorizationPolicy, error) {
+// assemble makes the storage and the policy of the settings. A single file or a
+// database server is opened at once, so that a server that cannot work does not start.
+// Whatever changes in the storage is told to changed.
+func assemble(s settings.Settings, changed func(store.Change), logger *slog.Logger) (store.Provider, policy.AuthorizationPolicy, error) {
 	options := store.Options{Settings: store.Settings{Limits: s.Limits, Retention: s.Retention, Changed: changed}}
+	if s.Server != "" {
+		return assembleServer(s, options.Settings, logger)
+	}
 	if s.Auth != settings.TrustedMeta {
 		options.Private = s.Default
 		file, err := store.Open(context.Background(), s.File, options)
@@ -107,4 +111,20 @@ func assemble(s settings.Settings, changed func(store.Change)) (store.Provider, 
 		return store.NewPool(users, s.OpenFiles, store.DefaultIdle), policy.TrustedMeta{}, nil
 	}
 	return store.NewPool(store.File{Path: s.File, Options: options}, 1, store.DefaultIdle), policy.TrustedMeta{}, nil
+}
+
+// assembleServer makes the storage in a database server.
+func assembleServer(s settings.Settings, options store.Settings, logger *slog.Logger) (store.Provider, policy.AuthorizationPolicy, error) {
+	database, err := postgres.Open(context.Background(), s.Server, postgres.Options{Settings: options, Logger: logger})
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.Auth == settings.TrustedMeta {
+		return database, policy.TrustedMeta{}, nil
+	}
+	local, err := database.Local(context.Background())
+	if err != nil {
+		return nil, nil, errors.Join(err, database.Close())
+	}
+	return store.Single{Store: local}, policy.NoAuth{}, nil
 }

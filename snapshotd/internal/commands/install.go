@@ -135,6 +135,9 @@ func (c *call) request() (install.Request, error) {
 			if value == "" {
 				return request, wrong("--db needs a value")
 			}
+			if settings.IsServer(value) {
+				return request, wrong("--db is the address of a server, whose password would stand in the client's configuration: give the client SNAPSHOT_DB_PATH in its environment instead")
+			}
 			// The client starts the server in a folder of its own.
 			if value, err = filepath.Abs(value); err != nil {
 				return request, err

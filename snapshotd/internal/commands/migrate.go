@@ -105,6 +105,9 @@ func (c *call) move(direction string) (move, error) {
 	if err != nil {
 		return move{}, usageError{err}
 	}
+	if err := inFiles(file); err != nil {
+		return move{}, err
+	}
 	local := home{path: file.File, private: file.Default}
 	owner, err := c.owner()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/snapgate/snapgate/identity"
 	"github.com/snapgate/snapgate/snapshotd/internal/settings"
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
+	"github.com/snapgate/snapgate/snapshotd/internal/store/postgres"
 )
 
 // placeHelp are the flags of definePlace.
@@ -38,7 +39,16 @@ func (c *call) place() (settings.Place, error) {
 	if err != nil {
 		return place, usageError{err}
 	}
-	return place, nil
+	return place, inFiles(place)
+}
+
+// inFiles refuses a server: the commands work on files, and what they would do there is done
+// by PostgreSQL's own programs.
+func inFiles(place settings.Place) error {
+	if place.Server == "" {
+		return nil
+	}
+	return usageError{fmt.Errorf("commands work on files: %w", postgres.ErrDump)}
 }
 
 // home is where one user's snapshots are.

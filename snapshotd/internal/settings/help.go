@@ -9,7 +9,11 @@ Usage:
   snapshotd <command> [flags]
 
 Flags, with the environment variable that says the same (flags win):
-  --db <file>      SNAPSHOT_DB_PATH       one SQLite file for all snapshots
+  --db <file>      SNAPSHOT_DB_PATH       one SQLite file for all snapshots, or
+       <address>                          postgres://user@host/database for
+                                          rows in PostgreSQL, by user with
+                                          trusted-meta; a password is better in
+                                          the variable or in ~/.pgpass
   --data <folder>  SNAPSHOT_DB_BASE_PATH  one file for each user, as
                                           <folder>/<user>/snapshots.db;
                                           needs --auth trusted-meta
@@ -42,7 +46,7 @@ Without --db and --data the data is in
 in the file snapshots.db, or with trusted-meta in the folder users.
 
 With trusted-meta and --db the file belongs to the first user who calls, and
-everyone else is refused.
+everyone else is refused. PostgreSQL takes any number of users.
 
 Exit status: 0 at the end of input and on SIGTERM or SIGINT, 1 if the database
 cannot be opened or the output fails, 2 if the settings are wrong.

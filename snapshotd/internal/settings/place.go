@@ -5,12 +5,15 @@ import (
 	"path/filepath"
 )
 
-// Place is where snapshots are: in File, or in a file for each user under Base.
+// Place is where snapshots are: in File, in a file for each user under Base, or on Server.
 type Place struct {
 	// File is the one database file; "" if there is one for each user.
 	File string
 	// Base is the folder of the users' files; "" if there is one file.
 	Base string
+	// Server is the address of a PostgreSQL server, which may hold a password; "" if
+	// the data is in files.
+	Server string
 	// Default says that File or Base is the platform's default place, which is
 	// snapshotd's own.
 	Default bool
@@ -31,9 +34,17 @@ func (f Flags) Place() (Place, error) {
 	case base.source != "":
 		return Place{Base: base.text}, nil
 	case file.source != "":
-		return Place{File: file.text}, nil
+		return filePlace(file.text), nil
 	}
 	return defaultPlace(Mode(f.System.Getenv(EnvAuth)), f.System)
+}
+
+// filePlace is the place that a value of --db names.
+func filePlace(text string) Place {
+	if server := serverAddress(text); server != "" {
+		return Place{Server: server}
+	}
+	return Place{File: text}
 }
 
 // places finds which of --db and --data is set. A flag beats the other's variable.
@@ -62,6 +73,9 @@ func (f Flags) servedPlace(auth Mode) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
+	if place := filePlace(file.text); place.Server != "" {
+		return place, nil
+	}
 	for _, v := range []value{file, base} {
 		if auth == TrustedMeta && v.text != "" && !filepath.IsAbs(v.text) {
 			return Place{}, fmt.Errorf("%s is %q, a relative path: with %s write an absolute one, because the gateway runs the server in a temporary folder that goes with the process", v.source, v.text, TrustedMeta)
@@ -89,7 +103,7 @@ func (f Flags) BothPlaces() (file, base Place, err error) {
 	if err != nil {
 		return file, base, err
 	}
-	if file = (Place{File: oneFile.text}); oneFile.text == "" {
+	if file = filePlace(oneFile.text); oneFile.text == "" {
 		if file, err = defaultPlace(Disabled, f.System); err != nil {
 			return file, base, err
 		}

@@ -32,10 +32,13 @@ var (
 	// ErrUnavailable means that the storage cannot be reached now: a failure of the disk, a
 	// server that is away, too many open files.
 	ErrUnavailable = errors.New("the database cannot be reached: nothing was written, try again")
+	// ErrUncertain means that the connection to a server broke while it confirmed a
+	// write. It is the one error of a method that writes after which the write may be there.
+	ErrUncertain = errors.New("the connection broke while the write was confirmed: look whether it is there before you try again")
 )
 
 // told are the errors whose text is what a client is told of them.
 var told = []error{
 	ErrNotFound, ErrNoUser, ErrOwner, ErrClosed, ErrCursor, ErrNewer, ErrForeign,
-	ErrFull, ErrReadOnly, ErrCorrupt, ErrBusy, ErrUnavailable,
+	ErrFull, ErrReadOnly, ErrCorrupt, ErrBusy, ErrUnavailable, ErrUncertain,
 }

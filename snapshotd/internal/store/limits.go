@@ -59,8 +59,8 @@ func (e *QuotaError) Error() string {
 	return text + ", the oldest first: " + strings.Join(labels, ", ")
 }
 
-// check returns an error if a draft alone is too large.
-func (l Limits) check(draft Draft) error {
+// Check returns a [*QuotaError] if a draft alone is too large.
+func (l Limits) Check(draft Draft) error {
 	if size := draft.Bytes(); l.SnapshotBytes > 0 && size > l.SnapshotBytes {
 		return &QuotaError{Quota: QuotaSnapshotBytes, Limit: l.SnapshotBytes, Wanted: size}
 	}
@@ -70,9 +70,9 @@ func (l Limits) check(draft Draft) error {
 // ofAll says whether there is a limit on all snapshots together.
 func (l Limits) ofAll() bool { return l.Snapshots > 0 || l.Bytes > 0 }
 
-// exceeded returns the quota that a use passes, or nil. What was there before
+// Exceeded returns the quota that a use passes, or nil. What was there before
 // counts as used, so that the error tells the two apart.
-func (l Limits) exceeded(before, after Usage) *QuotaError {
+func (l Limits) Exceeded(before, after Usage) *QuotaError {
 	switch {
 	case l.Snapshots > 0 && after.Snapshots > l.Snapshots:
 		return &QuotaError{Quota: QuotaSnapshots, Limit: l.Snapshots, Used: before.Snapshots, Wanted: after.Snapshots - before.Snapshots}
@@ -93,5 +93,5 @@ type Retention struct {
 	Named bool
 }
 
-// keepsAll says whether the retention never deletes.
-func (r Retention) keepsAll() bool { return r.MaxAge <= 0 && r.MaxCount <= 0 }
+// KeepsAll says whether the retention never deletes.
+func (r Retention) KeepsAll() bool { return r.MaxAge <= 0 && r.MaxCount <= 0 }

@@ -80,14 +80,14 @@ func TestSchemaAndQueriesAgreeOnScripts(t *testing.T) {
 	var want []int64
 	for r := rune(1); r < 0x40100; r++ {
 		// All of the edges and a sample of the rest.
-		edge := isUnspaced(r) != isUnspaced(r-1) || isUnspaced(r) != isUnspaced(r+1)
+		edge := IsUnspaced(r) != IsUnspaced(r-1) || IsUnspaced(r) != IsUnspaced(r+1)
 		if !utf8.ValidRune(r) || !edge && r%97 != 0 {
 			continue
 		}
 		if _, err := insert.Exec(r, string(r)); err != nil {
 			t.Fatal(err)
 		}
-		if isUnspaced(r) {
+		if IsUnspaced(r) {
 			want = append(want, int64(r))
 		}
 	}

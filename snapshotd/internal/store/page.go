@@ -90,8 +90,8 @@ func decodeCursor(kind, text string) ([]string, error) {
 	return []string{fields[:end], fields[end+1:]}, nil
 }
 
-// checkLimit holds a limit within what one call may return.
-func checkLimit(limit int) error {
+// CheckLimit holds a limit within what one call may return.
+func CheckLimit(limit int) error {
 	if limit < 1 || limit > MaxPage {
 		return fmt.Errorf("%w: limit %d, which may be from 1 to %d", ErrInvalid, limit, MaxPage)
 	}

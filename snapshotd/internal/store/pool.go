@@ -100,7 +100,7 @@ func (p *Pool) AcquireUser(ctx context.Context, key string) (Store, func(), erro
 
 // Users implements [Provider].
 func (p *Pool) Users(ctx context.Context, after string, limit int) ([]User, error) {
-	if err := checkLimit(limit); err != nil {
+	if err := CheckLimit(limit); err != nil {
 		return nil, err
 	}
 	return p.source.Users(ctx, after, limit)

@@ -29,7 +29,7 @@ type Query []Term
 func ParseQuery(text string) (Query, error) {
 	var query Query
 	for _, field := range splitQuery(text) {
-		if strings.IndexFunc(field.Text, isWord) >= 0 {
+		if strings.IndexFunc(field.Text, IsWord) >= 0 {
 			query = append(query, field)
 		}
 	}
@@ -39,7 +39,8 @@ func ParseQuery(text string) (Query, error) {
 	return query, nil
 }
 
-func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
+// IsWord says whether a character is a part of a word, and not what separates words.
+func IsWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
 
 func splitQuery(text string) []Term {
 	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", " "), " ")
@@ -70,7 +71,7 @@ func splitQuery(text string) []Term {
 // Unspaced says whether a text has letters of a script that is written without
 // spaces between words, or, as Korean, with endings joined to them. There a word is
 // found by looking for its characters anywhere.
-func Unspaced(text string) bool { return strings.IndexFunc(text, isUnspaced) >= 0 }
+func Unspaced(text string) bool { return strings.IndexFunc(text, IsUnspaced) >= 0 }
 
 // unspaced are the letters of such scripts. The triggers of the schema hold the same.
 var unspaced = &unicode.RangeTable{
@@ -89,4 +90,5 @@ var unspaced = &unicode.RangeTable{
 	R32: []unicode.Range32{{Lo: 0x20000, Hi: 0x3FFFF, Stride: 1}}, // Han
 }
 
-func isUnspaced(r rune) bool { return unicode.Is(unspaced, r) }
+// IsUnspaced says whether [Unspaced] means this letter.
+func IsUnspaced(r rune) bool { return unicode.Is(unspaced, r) }

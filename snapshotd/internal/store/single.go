@@ -20,7 +20,7 @@ func (s Single) AcquireUser(_ context.Context, key string) (Store, func(), error
 
 // Users implements [Provider]: the one user is listed unless after is another.
 func (s Single) Users(ctx context.Context, after string, limit int) ([]User, error) {
-	if err := checkLimit(limit); err != nil || after != "" {
+	if err := CheckLimit(limit); err != nil || after != "" {
 		return nil, err
 	}
 	usage, err := s.Store.Usage(ctx)

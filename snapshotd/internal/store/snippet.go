@@ -54,8 +54,8 @@ func fold(text string) foldedText {
 	space := true // none before the first word
 	for at, r := range text {
 		switch {
-		case r < utf8.RuneSelf && isWord(r), isWord(r):
-			f.runes, f.from = append(f.runes, foldRune(r)), append(f.from, at)
+		case r < utf8.RuneSelf && IsWord(r), IsWord(r):
+			f.runes, f.from = append(f.runes, FoldRune(r)), append(f.from, at)
 			space = false
 		case unicode.Is(unicode.Mn, r): // an accent of its own
 		case !space:
@@ -67,7 +67,8 @@ func fold(text string) foldedText {
 	return f
 }
 
-func foldRune(r rune) rune {
+// FoldRune returns a letter as search indexes see it: lower case, no accent.
+func FoldRune(r rune) rune {
 	if r >= utf8.RuneSelf {
 		if parts := norm.NFD.PropertiesString(string(r)).Decomposition(); len(parts) > 0 && !unicode.Is(unicode.Hangul, r) {
 			r, _ = utf8.DecodeRune(parts)

@@ -9,7 +9,7 @@ import (
 
 // Page implements [Store].
 func (s *SQLite) Page(ctx context.Context, filter Filter, cursor string, limit int) (Page, error) {
-	if err := checkLimit(limit); err != nil {
+	if err := CheckLimit(limit); err != nil {
 		return Page{}, err
 	}
 	where := conditions(filter)
@@ -92,7 +92,7 @@ func wholeSecond(t time.Time) string {
 
 // Names implements [Store].
 func (s *SQLite) Names(ctx context.Context, prefix string, limit int) ([]string, error) {
-	if err := checkLimit(limit); err != nil {
+	if err := CheckLimit(limit); err != nil {
 		return nil, err
 	}
 	return collect(ctx, s.db, "list names", func(rows *sql.Rows) (name string, err error) {

@@ -98,7 +98,7 @@ func (s *SQLite) trigrams(ctx context.Context, start string) ([]string, error) {
 
 // Search implements [Store].
 func (s *SQLite) Search(ctx context.Context, text, cursor string, limit int) (Matches, error) {
-	if err := checkLimit(limit); err != nil {
+	if err := CheckLimit(limit); err != nil {
 		return Matches{}, err
 	}
 	query, err := ParseQuery(text)

@@ -14,7 +14,7 @@ const exportBytes = 16 << 20
 
 // Export implements [Store].
 func (s *SQLite) Export(ctx context.Context, after int64, limit int) ([]Snapshot, error) {
-	if err := checkLimit(limit); err != nil {
+	if err := CheckLimit(limit); err != nil {
 		return nil, err
 	}
 	rows, err := s.db.QueryContext(ctx, snapshotColumns+`WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
@@ -45,10 +45,10 @@ func (s *SQLite) Import(ctx context.Context, snapshots []Snapshot, rule Rule) (I
 	ready := make([]Snapshot, len(snapshots))
 	for i, snapshot := range snapshots {
 		var err error
-		if ready[i], err = importable(snapshot); err != nil {
+		if ready[i], err = Importable(snapshot); err != nil {
 			return Imported{}, err
 		}
-		if err := s.settings.Limits.check(snapshot.Draft); err != nil {
+		if err := s.settings.Limits.Check(snapshot.Draft); err != nil {
 			return Imported{}, err
 		}
 	}
@@ -72,7 +72,7 @@ func (s *SQLite) Import(ctx context.Context, snapshots []Snapshot, rule Rule) (I
 		if err != nil {
 			return err
 		}
-		exceeded := s.settings.Limits.exceeded(before, after)
+		exceeded := s.settings.Limits.Exceeded(before, after)
 		if exceeded == nil {
 			return nil
 		}

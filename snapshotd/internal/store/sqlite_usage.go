@@ -56,7 +56,7 @@ func (s *SQLite) Prune(ctx context.Context, keep Retention) (int64, error) {
 // pruneBatch deletes the oldest of what the retention does not keep, except one
 // snapshot, and returns the ids in ascending order.
 func (s *SQLite) pruneBatch(ctx context.Context, tx *sql.Tx, keep Retention, except int64) ([]int64, error) {
-	if keep.keepsAll() {
+	if keep.KeepsAll() {
 		return nil, nil
 	}
 	which, counted := unnamed, `snapshots - named`

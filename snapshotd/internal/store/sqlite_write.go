@@ -66,7 +66,7 @@ func (s *SQLite) insert(ctx context.Context, tx *sql.Tx, snapshot Snapshot) (id 
 
 // Save implements [Store].
 func (s *SQLite) Save(ctx context.Context, draft Draft) (Saved, error) {
-	if err := s.settings.Limits.check(draft); err != nil {
+	if err := s.settings.Limits.Check(draft); err != nil {
 		return Saved{}, err
 	}
 	var saved Saved
@@ -111,7 +111,7 @@ func (s *SQLite) makeRoom(ctx context.Context, tx *sql.Tx, before Usage, added i
 		if err != nil {
 			return nil, err
 		}
-		exceeded := s.settings.Limits.exceeded(before, after)
+		exceeded := s.settings.Limits.Exceeded(before, after)
 		switch {
 		case exceeded == nil:
 			return pruned, nil

@@ -7,7 +7,7 @@ import (
 
 // Store is one user's snapshots. It is safe for concurrent use. A nil error of a
 // method that writes means that the write is durable; an error means that nothing of
-// it was written.
+// it was written, [ErrUncertain] excepted.
 //
 // The newest snapshot is the one with the latest creation time and, within one
 // second, the highest id.

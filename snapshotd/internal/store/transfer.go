@@ -60,8 +60,8 @@ func Each(ctx context.Context, s Store, after int64) iter.Seq2[Snapshot, error] 
 	}
 }
 
-// importable returns the snapshot as it is stored, or an error that wraps ErrInvalid.
-func importable(s Snapshot) (Snapshot, error) {
+// Importable returns the snapshot as it is stored, or an error that wraps ErrInvalid.
+func Importable(s Snapshot) (Snapshot, error) {
 	if s.ID < 0 || s.ID > MaxID {
 		return s, fmt.Errorf("%w: id %d, which must be from 1 to %d, or 0 for a new one", ErrInvalid, s.ID, int64(MaxID))
 	}
