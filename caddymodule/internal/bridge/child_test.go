@@ -269,6 +269,9 @@ func (s *server) initialize(m incoming) {
 }
 
 func (s *server) discover(id json.RawMessage) {
+	for told("TEST_WAIT_IF") {
+		time.Sleep(time.Millisecond)
+	}
 	switch os.Getenv(discoverVar) {
 	case "legacy":
 		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`, id)

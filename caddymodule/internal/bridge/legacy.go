@@ -251,8 +251,15 @@ func (s *session) initialized(last event, err error) {
 	case errors.Is(err, backend.ErrClosed) || errors.Is(err, errTimeout):
 		s.bridge.breaker.failed(try)
 	}
-	if err != nil || failed(last) {
-		s.end("initialize failed")
+	if err == nil && !failed(last) {
+		return
+	}
+	s.end("initialize failed")
+	s.mu.Lock()
+	other := s.successor
+	s.mu.Unlock()
+	if other != nil {
+		other.end("initialize failed")
 	}
 }
 

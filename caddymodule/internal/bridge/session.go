@@ -43,6 +43,7 @@ type session struct {
 	mu         sync.Mutex
 	ended      bool
 	beginning  bool               // its initialize is yet to be entered
+	successor  *session           // in its place, since its child has refused initialize
 	calls      map[string]*inCall // in flight, by message.IDKey of the client's id
 	asked      map[string]asking  // of a server to the client, that are open
 	standalone *stream

@@ -94,7 +94,20 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 		return nil
 	}
 	defer p.stand(s)
+	if !refused.succeededBy(s, call.Message) {
+		s.end("its client has gone")
+		return nil
+	}
 	return p.greet(s, call.Message.ID)
+}
+
+// succeededBy enters the session that takes the place of this one, to share its end if the
+// client is not told of it. It reports whether the client still waits.
+func (s *session) succeededBy(other *session, initialize *message.Message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.successor = other
+	return s.calls[message.IDKey(initialize.ID)] != nil
 }
 
 // findModern returns the process that an upgraded session uses, until release.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +43,31 @@ func TestALegacyClientHasASessionAtAModernServer(t *testing.T) {
 		g.do(t.Context(), http.MethodDelete, "", header...).body()
 		g.post(tool(`3`, "echo", ``), header...).holds(http.StatusNotFound, "-32001")
 	}
+}
+
+// A client that leaves before the gateway knows of which era the server is leaves no session.
+func TestAClientThatLeavesDuringTheUpgradeLeavesNothing(t *testing.T) {
+	waits := filepath.Join(t.TempDir(), "waits")
+	if err := os.WriteFile(waits, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, nil, append(modernOnly, "TEST_WAIT_IF="+waits)...)
+	ctx, leave := context.WithCancel(t.Context())
+	g.later(ctx, initializeRequest)
+	g.log.read(t, "server/discover")
+	leave()
+	if got := g.log.outcome(t, "initialize"); got["outcome"] != "cancelled" {
+		t.Errorf("%v", got)
+	}
+	if err := os.Remove(waits); err != nil {
+		t.Fatal(err)
+	}
+	g.until("the process is there", func() bool {
+		g.bridge.mu.Lock()
+		defer g.bridge.mu.Unlock()
+		return g.bridge.modernOnly
+	})
+	g.until("no session is left", func() bool { return g.bridge.Sessions() == 0 })
 }
 
 // A server of neither era is what it says.
