@@ -31,7 +31,7 @@ func newMeter() *meter {
 		m.lookups[l] = lookups.WithLabelValues(string(l)) // looked up once: each request counts
 	}
 	fetches := m.counters("key_fetches_total", "Fetches of the key sets of issuers.", "outcome")
-	introspections := m.counters("introspections_total", "Questions to issuers about opaque tokens.", "outcome")
+	introspections := m.counters("introspections_total", "Questions to introspection endpoints about tokens.", "outcome")
 	for _, good := range []bool{true, false} {
 		m.keyFetches[good] = fetches.WithLabelValues(outcome(good))
 		m.introspections[good] = introspections.WithLabelValues(outcome(good))

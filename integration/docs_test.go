@@ -93,8 +93,8 @@ func caddyfileBlocks(t *testing.T, document string) []caddyfileBlock {
 // The words of the grammar that stand in a block of the mcp directive, and where.
 var (
 	inMCP    = []string{"stdio", "oauth", "scopes", "identity", "anonymous", "origins", "limits", "audit"} // handle is one of Caddy's, too
-	inStdio  = []string{"env", "pass_env", "dir", "per", "max_processes", "idle_timeout", "start_timeout", "stop_timeout"}
-	inOAuth  = []string{"resource", "audience", "resource_name", "resource_documentation", "issuer_metadata", "jwks", "algorithms", "subject", "scope_claims", "require", "token_header", "bound", "dpop", "clock_skew"}
+	inStdio  = []string{"env", "pass_env", "dir", "per", "prewarm", "max_processes", "idle_timeout", "start_timeout", "stop_timeout", "call_timeout", "queue_timeout"}
+	inOAuth  = []string{"resource", "audience", "resource_name", "resource_documentation", "issuer_metadata", "jwks", "algorithms", "subject", "scope_claims", "token_header", "bound", "dpop", "require", "introspect", "clock_skew", "cache"}
 	inScopes = []string{"base", "tool", "prompt", "method", "deny", "imply", "ask", "filter"}
 )
 

@@ -24,8 +24,8 @@ type Error struct {
 	// Code is the error code; "" where the request had no token, for then nothing
 	// was wrong with it, and where a good token's user is not admitted.
 	Code string
-	// Description is for the client's developer. It says no more than the code does
-	// and when the token ended or that it is for another resource.
+	// Description is for the client's developer. It says no more than the code does,
+	// or that the token has ended, is for another resource or is not bound.
 	Description string
 	// Scope are the scopes that the request needs, for insufficient_scope.
 	Scope []string

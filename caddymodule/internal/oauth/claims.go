@@ -177,13 +177,18 @@ func has(claims map[string]any, name string) bool {
 }
 
 // clientID returns who the user let in (RFC 9068 section 2.2), or else azp of
-// OpenID Connect, or nothing.
+// OpenID Connect, or cid, which Okta writes, or nothing. No standard has cid, so one
+// that is no string means something else and is passed over.
 func clientID(claims map[string]any) (string, *Error) {
-	id, refusal := name(claims, "client_id")
-	if refusal != nil || id != "" {
-		return id, refusal
+	for _, claim := range []string{"client_id", "azp"} {
+		if id, refusal := name(claims, claim); refusal != nil || id != "" {
+			return id, refusal
+		}
 	}
-	return name(claims, "azp")
+	if _, ok := claims["cid"].(string); !ok {
+		return "", nil
+	}
+	return name(claims, "cid")
 }
 
 // name reads a claim, "" if it is not there, that will stand in logs, in file names' digests and in

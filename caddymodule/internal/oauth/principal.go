@@ -20,7 +20,7 @@ type Principal struct {
 	SubjectClaim string
 	// User is [identity.UserKey] of Issuer and Subject.
 	User string
-	// ClientID is the token's client_id, or else its azp, or "".
+	// ClientID is the token's client_id, or else its azp, or else its cid, or "".
 	ClientID string
 	// Scopes are what the token grants, never nil, in the token's order.
 	Scopes []string

@@ -156,6 +156,7 @@ func TestBadTokensAreRefused(t *testing.T) {
 		{"user key", "subject with a line separator", ed(map[string]any{"sub": "alice\u2028"}, nil), "sub"},
 		{"user key", "subject endless", ed(map[string]any{"sub": strings.Repeat("a", 2000)}, nil), "sub"},
 		{"user key", "client with a line feed", ed(map[string]any{"client_id": "a\nb"}, nil), "client_id"},
+		{"user key", "cid with a line feed", ed(map[string]any{"client_id": nil, "cid": "a\nb"}, nil), "cid"},
 		{"RFC 9068 5", "id token by at_hash", ed(map[string]any{"at_hash": "x"}, nil), "at_hash"},
 		{"RFC 9068 5", "id token by c_hash", ed(map[string]any{"c_hash": "x"}, nil), "c_hash"},
 		{"RFC 9068 5", "id token by nonce", ed(map[string]any{"nonce": "x", "client_id": nil, "scope": nil, "jti": nil}, nil), "nonce"},
@@ -288,6 +289,26 @@ func TestPrincipalHoldsWhatTheTokenSays(t *testing.T) {
 	raw := must(json.Marshal(p.Identity(nil)))
 	if !strings.Contains(string(raw), `"claims":{}`) || !strings.Contains(string(raw), `"scopes":["a","b","c"]`) {
 		t.Errorf("identity without claims is %s", raw)
+	}
+}
+
+func TestClientIsNamedByTheFirstClaimThatThereIs(t *testing.T) {
+	iss := newIssuer(t, jwk("ed", edKey(), nil))
+	v := newVerifier(t, iss.config())
+	for _, test := range []struct {
+		claims map[string]any
+		want   string
+	}{
+		{map[string]any{"client_id": "one", "azp": "two", "cid": "three"}, "one"},
+		{map[string]any{"client_id": nil, "azp": "two", "cid": "three"}, "two"},
+		{map[string]any{"client_id": nil, "azp": "", "cid": "three"}, "three"},
+		{map[string]any{"client_id": nil, "cid": 7}, ""},
+		{map[string]any{"client_id": nil}, ""},
+	} {
+		p := accepted(t, v, mint(jwt.SigningMethodEdDSA, edKey(), "ed", iss.claims(test.claims), nil))
+		if p.ClientID != test.want {
+			t.Errorf("%v: the client is %q, want %q", test.claims, p.ClientID, test.want)
+		}
 	}
 }
 
