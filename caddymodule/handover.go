@@ -42,9 +42,14 @@ func (p *passage) carry() {
 	}
 }
 
-// withheld are the header fields that nobody behind gets: credentials, and what makes
-// frameworks take a request for one of another method than was authorized.
-var withheld = []string{"Authorization", "Dpop", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+// withheld are the header fields that nobody behind gets: credentials, what makes
+// frameworks take a request for one of another method than was authorized, and what makes
+// a proxy and its server leave HTTP (RFC 9110 section 7.8): past a switched connection
+// everything would go that was never authorized, and long after the token.
+var withheld = []string{
+	"Authorization", "Dpop", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+	"Upgrade", "Http2-Settings",
+}
 
 // identityPrefix begins the names of header fields that might pass for an identity.
 const identityPrefix = "X-Snapgate-"

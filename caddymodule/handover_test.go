@@ -11,7 +11,7 @@ func TestCredentialsAndWhatPassesForAnIdentityAreWithheld(t *testing.T) {
 	h := http.Header{}
 	for _, name := range []string{
 		"authorization", "DPoP", "X-Snapgate-User", "x-snapgate-anything", "X_Snapgate_User", "x_snapgate-Subject", "X-Http-Method-Override",
-		"X_HTTP_METHOD_OVERRIDE", "X-Method-Override",
+		"X_HTTP_METHOD_OVERRIDE", "X-Method-Override", "Upgrade", "HTTP2-Settings",
 		"X-Snapgates", "Content-Type", "X_Mine", "Proxy_Authorization", "Mcp-Session-Id",
 	} {
 		h.Set(name, "x")

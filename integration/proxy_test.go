@@ -216,6 +216,30 @@ func TestNothingUnauthorizedReachesTheProxiedServer(t *testing.T) {
 	}
 }
 
+// A connection that was switched to another protocol would carry what nobody authorizes, for
+// as long as both sides like.
+func TestNoConnectionIsSwitchedPastTheGateway(t *testing.T) {
+	t.Parallel()
+	u := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if protocol := r.Header.Get("Upgrade"); protocol != "" {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", protocol)
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		}
+	})
+	g := start(t, site{proxy: u.host})
+	p := g.anyone(t, g.token(t, "alice"))
+	for _, protocol := range []string{"websocket", "h2c"} {
+		for method, body := range map[string]string{http.MethodGet: "", http.MethodPost: initializeMessage(legacyVersion)} {
+			a := p.do(method, body, set("Connection", "Upgrade, HTTP2-Settings"), set("Upgrade", protocol), set("HTTP2-Settings", "AAMAAABkAAQAAP__"))
+			got := u.only(t)
+			if a.status != http.StatusOK || got.header.Get("Upgrade") != "" || got.header.Get("Connection") != "" || got.header.Get("Http2-Settings") != "" {
+				t.Errorf("%s %s: %d; the server behind gets %v", method, protocol, a.status, got.header)
+			}
+		}
+	}
+}
+
 func TestProxiedPageIsServedWhereItsOriginIsAllowed(t *testing.T) {
 	t.Parallel()
 	u := upstreamServer(t, func(w http.ResponseWriter, _ *http.Request) {
