@@ -54,10 +54,11 @@ var withheld = []string{
 // identityPrefix begins the names of header fields that might pass for an identity.
 const identityPrefix = "X-Snapgate-"
 
-// withhold removes them. A server that keeps header fields in variables (RFC 3875 section
-// 4.1.18) knows no difference between a hyphen and an underscore.
-func withhold(h http.Header) {
-	for _, name := range withheld {
+// withhold removes fields of these names, in canonical form, and those that might pass for
+// an identity. A server that keeps header fields in variables (RFC 3875 section 4.1.18) knows
+// no difference between a hyphen and an underscore.
+func withhold(h http.Header, names ...string) {
+	for _, name := range names {
 		h.Del(name)
 	}
 	for name := range h {
@@ -65,7 +66,7 @@ func withhold(h http.Header) {
 		if strings.IndexByte(name, '_') >= 0 {
 			plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 		}
-		if strings.HasPrefix(plain, identityPrefix) || plain != name && slices.Contains(withheld, plain) {
+		if strings.HasPrefix(plain, identityPrefix) || plain != name && slices.Contains(names, plain) {
 			delete(h, name)
 		}
 	}
@@ -77,7 +78,7 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		setPlaceholders(repl, call)
 	}
-	withhold(r.Header)
+	withhold(r.Header, withheld...)
 	if !authorized {
 		return r
 	}

@@ -282,7 +282,9 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return nil
 	}
 	call.RequestID = requestID(r)
-	r.Header.Del(o.senders.TokenHeader())
+	if assertion := o.senders.TokenHeader(); assertion != "" {
+		withhold(r.Header, assertion)
+	}
 	handed := handOver(r, call, refusal == nil)
 	if refusal != nil {
 		o.refuse(w, r, call, refusal)
