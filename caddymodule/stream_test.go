@@ -15,6 +15,7 @@ import (
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
 const (
@@ -52,7 +53,7 @@ func proxied(text string, header ...string) caddyhttp.HandlerFunc {
 // passed sends a message, or a GET if it is "", past the checks.
 func passed(t *testing.T, o *OAuth, ctx context.Context, body string, next caddyhttp.Handler) (w *httptest.ResponseRecorder, took time.Duration, fault any) {
 	t.Helper()
-	method, call := http.MethodGet, &admission.Call{GoodUntil: time.Now().Add(goodFor)}
+	method, call := http.MethodGet, &admission.Call{Principal: &oauth.Principal{}, GoodUntil: time.Now().Add(goodFor)}
 	if body != "" {
 		msg, err := message.Parse([]byte(body), 0)
 		if err != nil {

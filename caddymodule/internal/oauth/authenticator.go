@@ -146,6 +146,14 @@ func (a *Authenticator) attribute(err error, c credentials) *Error {
 	return &attributed
 }
 
+// Expired refuses a request whose token was good and has ended before anything was
+// answered. It is told where and how the token was sent, as all refusals are.
+func (a *Authenticator) Expired(p *Principal) *Error {
+	refusal := refuse("exp: the token has expired before there was an answer")
+	refusal.Description = "The access token expired"
+	return a.attribute(refusal, credentials{scheme: p.Scheme()})
+}
+
 // Schemes are those under which a client may send its token, for the challenge: none
 // where a platform sends it.
 func (a *Authenticator) Schemes() []Scheme {
