@@ -17,8 +17,8 @@ type Authenticator struct {
 }
 
 // NewAuthenticator checks how tokens are to be presented. The error names the
-// setting. What it remembers of proofs and nonces belongs to the verifier, so that
-// all authenticators of one verifier share it.
+// setting. What is remembered of proofs and nonces belongs to the verifier and its
+// [Config.Proofs], so that all authenticators of one verifier share it.
 func NewAuthenticator(v *Verifier, p Presentation) (*Authenticator, error) {
 	p, err := p.validate(v.cfg.Algorithms)
 	if err != nil {
