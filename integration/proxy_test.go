@@ -221,13 +221,21 @@ func TestNothingUnauthorizedReachesTheProxiedServer(t *testing.T) {
 func TestNoConnectionIsSwitchedPastTheGateway(t *testing.T) {
 	t.Parallel()
 	u := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if protocol := r.Header.Get("Upgrade"); protocol != "" {
-			w.Header().Set("Connection", "Upgrade")
-			w.Header().Set("Upgrade", protocol)
-			w.WriteHeader(http.StatusSwitchingProtocols)
+		protocol := r.Header.Get("Upgrade")
+		if protocol == "" {
+			return
 		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol)
+		conn.Close()
 	})
-	g := start(t, site{proxy: u.host})
+	s := limitedSite()
+	s.command, s.proxy, s.plain = nil, u.host, true // over TLS the client speaks HTTP/2, which knows no Upgrade
+	g := start(t, s)
 	p := g.anyone(t, g.token(t, "alice"))
 	for _, protocol := range []string{"websocket", "h2c"} {
 		for method, body := range map[string]string{http.MethodGet: "", http.MethodPost: initializeMessage(legacyVersion)} {
