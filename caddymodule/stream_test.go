@@ -172,3 +172,19 @@ func TestFaultsBehindAreNotHidden(t *testing.T) {
 		})
 	})
 }
+
+func TestTheStreamOfAGETTellsWhatItsTokenMayRead(t *testing.T) {
+	o := started(t, "mcp.example.com {\n mcp {\n stdio server\n oauth https://auth.example.com\n scopes {\n base use\n resource a:secret more\n }\n }\n}")
+	for _, tc := range []struct {
+		scopes []string
+		secret bool
+	}{{[]string{"use"}, false}, {[]string{"use", "more"}, true}} {
+		call := &admission.Call{Principal: &oauth.Principal{Scopes: tc.scopes}}
+		if refusal := o.authorize(call); refusal != nil || call.Visible == nil {
+			t.Fatalf("%v: refused with %v", tc.scopes, refusal)
+		}
+		if got := call.Visible("resource", "a:secret"); got != tc.secret || !call.Visible("resource", "a:open") {
+			t.Errorf("%v: the secret is told of: %v", tc.scopes, got)
+		}
+	}
+}
