@@ -21,7 +21,7 @@ func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	call.Rule = decision.Rule
 	switch {
 	case decision.Allowed:
-		if o.restricts(call.Method()) {
+		if o.restricts(call) {
 			call.Visible = func(kind, name string) bool { return o.policy.Visible(kind, name, granted) }
 		}
 		return nil
@@ -39,10 +39,12 @@ func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	return refusal
 }
 
-// restricts says whether what the server tells on a method, or because of it later, may be
-// about things that the caller may not use: entries of a list, or updates of resources.
-func (o *OAuth) restricts(method string) bool {
-	if method == message.MethodListen || method == message.MethodSubscribe {
+// restricts says whether what the server tells on a call, or because of it later, may be
+// about things that the caller may not use: entries of a list, or updates of resources, which
+// come on the streams of a GET as well.
+func (o *OAuth) restricts(call *admission.Call) bool {
+	method := call.Method()
+	if call.Message == nil || method == message.MethodListen || method == message.MethodSubscribe {
 		return o.policy.Filters(policy.KindResource)
 	}
 	kind := policy.ListedKind(method)

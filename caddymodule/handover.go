@@ -42,17 +42,23 @@ func (p *passage) carry() {
 	}
 }
 
-// withheld are the header fields that nobody behind gets: credentials, and what makes
-// frameworks take a request for one of another method than was authorized.
-var withheld = []string{"Authorization", "Dpop", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+// withheld are the header fields that nobody behind gets: credentials, what makes
+// frameworks take a request for one of another method than was authorized, and what makes
+// a proxy and its server leave HTTP (RFC 9110 section 7.8): past a switched connection
+// everything would go that was never authorized, and long after the token.
+var withheld = []string{
+	"Authorization", "Dpop", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+	"Upgrade", "Http2-Settings",
+}
 
 // identityPrefix begins the names of header fields that might pass for an identity.
 const identityPrefix = "X-Snapgate-"
 
-// withhold removes them. A server that keeps header fields in variables (RFC 3875 section
-// 4.1.18) knows no difference between a hyphen and an underscore.
-func withhold(h http.Header) {
-	for _, name := range withheld {
+// withhold removes fields of these names, in canonical form, and those that might pass for
+// an identity. A server that keeps header fields in variables (RFC 3875 section 4.1.18) knows
+// no difference between a hyphen and an underscore.
+func withhold(h http.Header, names ...string) {
+	for _, name := range names {
 		h.Del(name)
 	}
 	for name := range h {
@@ -60,7 +66,7 @@ func withhold(h http.Header) {
 		if strings.IndexByte(name, '_') >= 0 {
 			plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 		}
-		if strings.HasPrefix(plain, identityPrefix) || plain != name && slices.Contains(withheld, plain) {
+		if strings.HasPrefix(plain, identityPrefix) || plain != name && slices.Contains(names, plain) {
 			delete(h, name)
 		}
 	}
@@ -72,7 +78,7 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		setPlaceholders(repl, call)
 	}
-	withhold(r.Header)
+	withhold(r.Header, withheld...)
 	if !authorized {
 		return r
 	}

@@ -81,14 +81,15 @@ type OAuth struct {
 	grants *expansion
 	keeper *gatekeeper
 
-	mu       sync.Mutex // start and Cleanup
-	poolKey  string     // set while a verifier is held
-	verifier *oauth.Verifier
-	senders  *oauth.Authenticator
-	gate     *admission.Gate
-	metadata http.Handler
-	served   metadataPaths
-	address  string // of the metadata
+	mu        sync.Mutex // start and Cleanup
+	poolKey   string     // set while a verifier is held
+	proofsKey string     // set while its memory of proofs is
+	verifier  *oauth.Verifier
+	senders   *oauth.Authenticator
+	gate      *admission.Gate
+	metadata  http.Handler
+	served    metadataPaths
+	address   string // of the metadata
 
 	issuerDocument *oauth.IssuerDocument // nil if it is not served
 }
@@ -197,16 +198,10 @@ func (o *OAuth) begin(trails []trail) error {
 		o.Resource = resource
 	}
 	o.address = oauth.MetadataURL(o.Resource)
-	cfg := o.config()
-	key := cfg.Digest()
-	value, _, err := verifiers.LoadOrNew(key, func() (caddy.Destructor, error) {
-		v, err := oauth.NewVerifier(cfg)
-		return pooledVerifier{v}, err
-	})
-	if err != nil {
+	if err := o.holdVerifier(o.config()); err != nil {
 		return err
 	}
-	o.poolKey, o.verifier = key, value.(pooledVerifier).Verifier
+	var err error
 	if o.senders, err = oauth.NewAuthenticator(o.verifier, o.presentation()); err != nil {
 		return err
 	}
@@ -250,20 +245,14 @@ func (o *OAuth) selfCheck(trails []trail) {
 
 func (o *OAuth) stopping() {}
 
-// Cleanup gives the verifier back, if it was taken: Cleanup also runs after a failed
-// Provision.
+// Cleanup gives back what was taken.
 func (o *OAuth) Cleanup() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.issuerDocument != nil {
 		o.issuerDocument.Close()
 	}
-	if o.poolKey == "" {
-		return nil
-	}
-	_, err := verifiers.Delete(o.poolKey)
-	o.poolKey = ""
-	return err
+	return o.releaseVerifier()
 }
 
 // ServeHTTP admits the request, or answers it.
@@ -282,7 +271,9 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return nil
 	}
 	call.RequestID = requestID(r)
-	r.Header.Del(o.senders.TokenHeader())
+	if assertion := o.senders.TokenHeader(); assertion != "" {
+		withhold(r.Header, assertion)
+	}
 	handed := handOver(r, call, refusal == nil)
 	if refusal != nil {
 		o.refuse(w, r, call, refusal)

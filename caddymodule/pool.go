@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,6 +17,7 @@ import (
 var (
 	bridges   = caddy.NewUsagePool()
 	verifiers = caddy.NewUsagePool()
+	proofs    = caddy.NewUsagePool() // by resource
 )
 
 // closeTime bounds how long an exit waits for processes, beyond three steps of the stop
@@ -50,4 +52,47 @@ type pooledVerifier struct{ *oauth.Verifier }
 func (p pooledVerifier) Destruct() error {
 	p.Close()
 	return nil
+}
+
+// pooledProofs keeps which DPoP proofs were used at a resource. A verifier that accepts other
+// tokens than the one before must still know them: they are for the resource, and good.
+type pooledProofs struct{ *oauth.ReplayCache }
+
+func (pooledProofs) Destruct() error { return nil }
+
+// holdVerifier takes the verifier of a configuration, with the proofs of its resource.
+func (o *OAuth) holdVerifier(cfg oauth.Config) error {
+	value, _, err := proofs.LoadOrNew(cfg.Resource, func() (caddy.Destructor, error) {
+		return pooledProofs{oauth.NewReplayCache()}, nil
+	})
+	if err != nil {
+		return err
+	}
+	o.proofsKey = cfg.Resource
+	cfg.Proofs = value.(pooledProofs).ReplayCache
+	key := cfg.Digest()
+	value, _, err = verifiers.LoadOrNew(key, func() (caddy.Destructor, error) {
+		v, err := oauth.NewVerifier(cfg)
+		return pooledVerifier{v}, err
+	})
+	if err != nil {
+		return err
+	}
+	o.poolKey, o.verifier = key, value.(pooledVerifier).Verifier
+	return nil
+}
+
+// releaseVerifier gives back what is held: Cleanup also runs after a failed Provision.
+func (o *OAuth) releaseVerifier() error {
+	var failures []error
+	release := func(pool *caddy.UsagePool, key *string) {
+		if *key != "" {
+			_, err := pool.Delete(*key)
+			failures = append(failures, err)
+			*key = ""
+		}
+	}
+	release(verifiers, &o.poolKey)
+	release(proofs, &o.proofsKey)
+	return errors.Join(failures...)
 }

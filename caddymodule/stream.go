@@ -79,7 +79,7 @@ func (o *OAuth) serveStream(w http.ResponseWriter, r *http.Request, p *passage, 
 			return
 		}
 		p.settled = true
-		o.refuse(w, r, p.call, o.tooLate())
+		o.refuse(w, r, p.call, o.tooLate(p.call.Principal))
 	}()
 	err = next.ServeHTTP(s, r.WithContext(ctx))
 	finished = err == nil
@@ -87,14 +87,11 @@ func (o *OAuth) serveStream(w http.ResponseWriter, r *http.Request, p *passage, 
 }
 
 // tooLate is the answer where the server behind has begun none in time.
-func (o *OAuth) tooLate() *answer.Refusal {
+func (o *OAuth) tooLate(user *oauth.Principal) *answer.Refusal {
 	if exiting.Err() != nil {
 		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The gateway is shutting down").RetryAfter(time.Second)
 	}
-	return o.challenge(&oauth.Error{
-		Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Description: "The access token expired",
-		Reason: "exp: the token has expired before the server behind answered",
-	})
+	return o.challenge(o.senders.Expired(user))
 }
 
 // Unwrap is for [http.ResponseController].

@@ -15,6 +15,7 @@ import (
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
 const (
@@ -52,7 +53,7 @@ func proxied(text string, header ...string) caddyhttp.HandlerFunc {
 // passed sends a message, or a GET if it is "", past the checks.
 func passed(t *testing.T, o *OAuth, ctx context.Context, body string, next caddyhttp.Handler) (w *httptest.ResponseRecorder, took time.Duration, fault any) {
 	t.Helper()
-	method, call := http.MethodGet, &admission.Call{GoodUntil: time.Now().Add(goodFor)}
+	method, call := http.MethodGet, &admission.Call{Principal: &oauth.Principal{}, GoodUntil: time.Now().Add(goodFor)}
 	if body != "" {
 		msg, err := message.Parse([]byte(body), 0)
 		if err != nil {
@@ -170,4 +171,20 @@ func TestFaultsBehindAreNotHidden(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestTheStreamOfAGETTellsWhatItsTokenMayRead(t *testing.T) {
+	o := started(t, "mcp.example.com {\n mcp {\n stdio server\n oauth https://auth.example.com\n scopes {\n base use\n resource a:secret more\n }\n }\n}")
+	for _, tc := range []struct {
+		scopes []string
+		secret bool
+	}{{[]string{"use"}, false}, {[]string{"use", "more"}, true}} {
+		call := &admission.Call{Principal: &oauth.Principal{Scopes: tc.scopes}}
+		if refusal := o.authorize(call); refusal != nil || call.Visible == nil {
+			t.Fatalf("%v: refused with %v", tc.scopes, refusal)
+		}
+		if got := call.Visible("resource", "a:secret"); got != tc.secret || !call.Visible("resource", "a:open") {
+			t.Errorf("%v: the secret is told of: %v", tc.scopes, got)
+		}
+	}
 }

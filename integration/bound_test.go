@@ -259,6 +259,10 @@ func TestProofIsGoodOnceOverReloads(t *testing.T) {
 	s.oauth = []string{"bound any"}
 	g.renew(t, s)
 	again()
+	// That decides which tokens are good, so it makes a verifier that knows none yet.
+	s.oauth = append(s.oauth, "require sub alice")
+	g.renew(t, s)
+	again()
 	works(t, alice.presents(g.anyone(t, token)), alice.presents(modern))
 }
 

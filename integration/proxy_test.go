@@ -216,6 +216,38 @@ func TestNothingUnauthorizedReachesTheProxiedServer(t *testing.T) {
 	}
 }
 
+// A connection that was switched to another protocol would carry what nobody authorizes, for
+// as long as both sides like.
+func TestNoConnectionIsSwitchedPastTheGateway(t *testing.T) {
+	t.Parallel()
+	u := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		protocol := r.Header.Get("Upgrade")
+		if protocol == "" {
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol)
+		conn.Close()
+	})
+	s := limitedSite()
+	s.command, s.proxy, s.plain = nil, u.host, true // over TLS the client speaks HTTP/2, which knows no Upgrade
+	g := start(t, s)
+	p := g.anyone(t, g.token(t, "alice"))
+	for _, protocol := range []string{"websocket", "h2c"} {
+		for method, body := range map[string]string{http.MethodGet: "", http.MethodPost: initializeMessage(legacyVersion)} {
+			a := p.do(method, body, set("Connection", "Upgrade, HTTP2-Settings"), set("Upgrade", protocol), set("HTTP2-Settings", "AAMAAABkAAQAAP__"))
+			got := u.only(t)
+			if a.status != http.StatusOK || got.header.Get("Upgrade") != "" || got.header.Get("Connection") != "" || got.header.Get("Http2-Settings") != "" {
+				t.Errorf("%s %s: %d; the server behind gets %v", method, protocol, a.status, got.header)
+			}
+		}
+	}
+}
+
 func TestProxiedPageIsServedWhereItsOriginIsAllowed(t *testing.T) {
 	t.Parallel()
 	u := upstreamServer(t, func(w http.ResponseWriter, _ *http.Request) {

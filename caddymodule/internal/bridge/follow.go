@@ -17,6 +17,7 @@ func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.
 	if refusal != nil {
 		return refusal
 	}
+	s.readsAs(call)
 	source, from := s.standalone, int64(-1)
 	if id := r.Header.Get(protocol.HeaderLastEventID); id != "" {
 		found, number, ok := s.resume(id)

@@ -94,7 +94,7 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 	if call.Message.Method == message.MethodInitialize {
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "The session is initialized already")
 	}
-	s.subscribes(call)
+	s.readsAs(call)
 	if s.share != nil {
 		return s.sharedCall(w, r, call, settings, x)
 	}

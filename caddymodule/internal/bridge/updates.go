@@ -31,10 +31,10 @@ func (r readUpdates) Deliver(e backend.Event) {
 	}
 }
 
-// subscribes remembers what the user of a session may read, as it was with the newest
-// request to subscribe.
-func (s *session) subscribes(call *admission.Call) {
-	if call.Method() != methodSubscribe {
+// readsAs remembers what the user of a session may read, as it was with the newest request to
+// subscribe or to be told. What was subscribed to may outlast a scope, and a rule.
+func (s *session) readsAs(call *admission.Call) {
+	if call.Message != nil && call.Method() != methodSubscribe {
 		return
 	}
 	s.mu.Lock()

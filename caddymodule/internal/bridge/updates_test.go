@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 )
@@ -49,6 +50,47 @@ func TestAListenThatIsPassedOnTellsOfWhatMayBeRead(t *testing.T) {
 		sink.Deliver(backend.Event{Last: true})
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("%s: told of %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// A session outlives tokens and reloads, and its subscriptions with it. What a token may not
+// read any more is not told on a stream that is opened with it.
+func TestASessionIsToldOfWhatItsNewestStreamMayRead(t *testing.T) {
+	const updated = `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:secret"}}`
+	m, err := message.Parse([]byte(updated), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{calls: map[string]*inCall{}, asked: map[string]asking{}, standalone: &stream{id: standaloneID}}
+	told := func() bool {
+		before := s.standalone.next
+		s.deliver(nil, m, m.Raw)
+		return s.standalone.next != before
+	}
+	of := func(text string, visible func(kind, name string) bool) *admission.Call {
+		call := &admission.Call{Visible: visible}
+		if text != "" {
+			if call.Message, err = message.Parse([]byte(text), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return call
+	}
+	nothing := func(string, string) bool { return false }
+	const subscribe = `{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"a:secret"}}`
+	for _, step := range []struct {
+		name string
+		call *admission.Call
+		want bool
+	}{
+		{"subscribed", of(subscribe, nil), true},
+		{"a stream with fewer scopes", of("", nothing), false},
+		{"another call with more", of(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`, nil), false},
+		{"a stream with more", of("", nil), true},
+	} {
+		if s.readsAs(step.call); told() != step.want {
+			t.Errorf("%s: told is %v", step.name, !step.want)
 		}
 	}
 }

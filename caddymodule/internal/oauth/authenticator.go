@@ -17,8 +17,8 @@ type Authenticator struct {
 }
 
 // NewAuthenticator checks how tokens are to be presented. The error names the
-// setting. What it remembers of proofs and nonces belongs to the verifier, so that
-// all authenticators of one verifier share it.
+// setting. What is remembered of proofs and nonces belongs to the verifier and its
+// [Config.Proofs], so that all authenticators of one verifier share it.
 func NewAuthenticator(v *Verifier, p Presentation) (*Authenticator, error) {
 	p, err := p.validate(v.cfg.Algorithms)
 	if err != nil {
@@ -144,6 +144,14 @@ func (a *Authenticator) attribute(err error, c credentials) *Error {
 		attributed.Description = "The platform in front of this server has not said who you are, or what it said is not accepted"
 	}
 	return &attributed
+}
+
+// Expired refuses a request whose token was good and has ended before anything was
+// answered. It is told where and how the token was sent, as all refusals are.
+func (a *Authenticator) Expired(p *Principal) *Error {
+	refusal := refuse("exp: the token has expired before there was an answer")
+	refusal.Description = "The access token expired"
+	return a.attribute(refusal, credentials{scheme: p.Scheme()})
 }
 
 // Schemes are those under which a client may send its token, for the challenge: none

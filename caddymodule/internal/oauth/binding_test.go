@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,5 +204,34 @@ func TestPresentationsThatMakeNoSense(t *testing.T) {
 		if _, err := NewAuthenticator(v, test.p); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want it to say %s", name, err, test.want)
 		}
+	}
+}
+
+// A stream may outlast its token before the first byte of it came. Whoever sent the token
+// under DPoP is told so under DPoP (RFC 9449 section 7.1), and where a platform sends it there
+// is no 401, which would need a challenge (RFC 9110 section 15.5.2).
+func TestTokenThatEndsBeforeTheAnswerIsRefusedAsItWasSent(t *testing.T) {
+	bearer, bound := &Principal{}, &Principal{Confirmation: Confirmation{JKT: "x"}}
+	for name, test := range map[string]struct {
+		presentation Presentation
+		user         *Principal
+		status       int
+		challenges   []string // how they begin
+	}{
+		"bearer token":       {Presentation{}, bearer, 401, []string{`Bearer error="invalid_token", error_description="The access token expired"`, `DPoP algs=`}},
+		"bound token":        {Presentation{}, bound, 401, []string{`Bearer resource_metadata=`, `DPoP error="invalid_token", error_description="The access token expired"`}},
+		"platform's header":  {Presentation{TokenHeader: "X-Assertion"}, bearer, 403, nil},
+		"bound tokens alone": {Presentation{Bound: BoundDPoP}, bound, 401, []string{`DPoP error="invalid_token"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBorder(t, test.presentation)
+			refusal, h := b.Expired(test.user), http.Header{}
+			refusal.WriteChallenge(h, testResource, nil, b.Schemes())
+			got := h.Values("WWW-Authenticate")
+			ok := slices.EqualFunc(got, test.challenges, strings.HasPrefix)
+			if refusal.Status != test.status || !ok || refusal.Claim() != "exp" {
+				t.Errorf("%d %q of %q: %q", refusal.Status, got, refusal.Claim(), refusal.Reason)
+			}
+		})
 	}
 }

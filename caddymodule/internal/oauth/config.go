@@ -72,6 +72,10 @@ type Config struct {
 	// Transport carries the requests to issuers. Default: one of the verifier's own,
 	// with the proxy settings of the environment.
 	Transport http.RoundTripper
+	// Proofs remembers the DPoP proofs that were used. What other settings accept is the same
+	// proof still, so all verifiers of a resource should share one. Default: one of the
+	// verifier's own.
+	Proofs *ReplayCache
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
@@ -135,6 +139,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Meter == nil {
 		c.Meter = unmetered{}
+	}
+	if c.Proofs == nil {
+		c.Proofs = NewReplayCache()
 	}
 	if c.Now == nil {
 		c.Now = time.Now

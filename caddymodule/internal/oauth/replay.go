@@ -15,12 +15,12 @@ import (
 // second, in some ten megabytes.
 const maxProofs = 1 << 17
 
-// replayCache remembers the DPoP proofs that were used, each for as long as it would
-// be accepted (RFC 9449 section 11.1). When it is full it takes no more: to forget a
+// ReplayCache remembers the DPoP proofs that were used at a resource, each for as long as it
+// would be accepted (RFC 9449 section 11.1). When it is full it takes no more: to forget a
 // proof that is still good would let it be used again. A user may fill a quarter of
 // it, so that one alone cannot keep out the others. Its keys are MACs: a dump of it
-// tells nothing of proofs.
-type replayCache struct {
+// tells nothing of proofs. It is safe for concurrent use.
+type ReplayCache struct {
 	key  [32]byte
 	size int
 
@@ -39,8 +39,11 @@ type usedProof struct {
 	user   string
 }
 
-func newReplayCache(size int) *replayCache {
-	c := &replayCache{size: size, used: make(map[proofDigest]struct{}), users: make(map[string]int), ends: make(map[int64][]usedProof)}
+// NewReplayCache returns an empty one.
+func NewReplayCache() *ReplayCache { return newReplayCache(maxProofs) }
+
+func newReplayCache(size int) *ReplayCache {
+	c := &ReplayCache{size: size, used: make(map[proofDigest]struct{}), users: make(map[string]int), ends: make(map[int64][]usedProof)}
 	rand.Read(c.key[:]) // never fails
 	return c
 }
@@ -48,7 +51,7 @@ func newReplayCache(size int) *replayCache {
 // use remembers a proof of a user until a time. The error says that it was used
 // before, or that there is no room to remember it. Proofs of different keys never get
 // in the way of one another, whatever jti their clients choose.
-func (c *replayCache) use(user, key, id string, until, now time.Time) *Error {
+func (c *ReplayCache) use(user, key, id string, until, now time.Time) *Error {
 	mac := hmac.New(sha256.New, c.key[:])
 	mac.Write([]byte(key)) // a thumbprint, of one length
 	mac.Write([]byte(id))
@@ -75,7 +78,7 @@ func (c *replayCache) use(user, key, id string, until, now time.Time) *Error {
 
 // sweep forgets what has ended. There are no more seconds in ends than a proof is
 // accepted for.
-func (c *replayCache) sweep(now int64) {
+func (c *ReplayCache) sweep(now int64) {
 	if now <= c.swept {
 		return
 	}
@@ -95,7 +98,7 @@ func (c *replayCache) sweep(now int64) {
 }
 
 // nextRoom is how long it takes until the next proof is forgotten, at least a second.
-func (c *replayCache) nextRoom(now time.Time) time.Duration {
+func (c *ReplayCache) nextRoom(now time.Time) time.Duration {
 	var first int64
 	for end := range c.ends {
 		first = min(end, cmp.Or(first, end))
@@ -103,7 +106,7 @@ func (c *replayCache) nextRoom(now time.Time) time.Duration {
 	return max(time.Unix(first, 0).Sub(now), time.Second)
 }
 
-func (c *replayCache) len() int {
+func (c *ReplayCache) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.used)

@@ -47,6 +47,27 @@ func TestProofIsGoodOnce(t *testing.T) {
 	b.keptOut(t, request("DPoP", token2, other.proof(b.clock, token2, id, nil)), "invalid_dpop_proof")
 }
 
+// A proof that was used stays used whatever else changes: a reload may change which tokens are
+// good, and two configurations serve while one takes over from the other.
+func TestProofIsGoodOnceAtAllVerifiersOfAResource(t *testing.T) {
+	shared := NewReplayCache()
+	b := newBorder(t, Presentation{}, func(c *Config) { c.Proofs = shared })
+	p := edProver()
+	token := b.bound(p)
+	proof := p.proof(b.clock, token, nil, nil)
+	b.letIn(t, request("DPoP", token, proof))
+	changed := b.verifier.Config()
+	changed.Require = []Requirement{{"sub", []string{"alice"}}}
+	if changed.Digest() == b.verifier.Config().Digest() {
+		t.Fatal("the verifier would be the same")
+	}
+	other := &border{must(NewAuthenticator(newVerifier(t, changed), Presentation{})), b.issuer, b.clock}
+	if e := other.keptOut(t, request("DPoP", token, proof), "invalid_dpop_proof"); e.Reason != "DPoP proof: jti: the proof was used before" {
+		t.Errorf("refused with %q", e.Reason)
+	}
+	other.letIn(t, request("DPoP", token, p.proof(b.clock, token, nil, nil)))
+}
+
 func TestFullReplayCacheRefusesAndForgetsNothing(t *testing.T) {
 	b := newBorder(t, Presentation{})
 	b.verifier.proofs = newReplayCache(3)

@@ -12,7 +12,7 @@ type Verifier struct {
 	cfg     Config
 	rules   claimsRules
 	sources map[string]*keySource // by issuer
-	proofs  *replayCache
+	proofs  *ReplayCache
 	nonces  *nonceIssuer
 	asks    *introspector // nil if none is asked about tokens
 	digests *tokenDigester
@@ -45,7 +45,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		sources: make(map[string]*keySource),
 		digests: newTokenDigester(),
 		cache:   newTokenCache(cfg.CacheSize),
-		proofs:  newReplayCache(maxProofs),
+		proofs:  cfg.Proofs,
 		nonces:  newNonceIssuer(),
 		fetch:   newFetcher(cfg.Transport),
 		cancel:  cancel,
