@@ -3,11 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
+
+	"github.com/snapgate/snapgate/integration/bench/echo"
 )
 
 // rawStdio starts a server for each session and speaks to it directly.
@@ -62,18 +62,5 @@ const bareVar = "BARE_SERVER"
 // serveBare is an HTTP server that answers itself. It is a process of its own, as every
 // server here is.
 func serveBare(address string) error {
-	return http.ListenAndServe(address, http.HandlerFunc(answerHTTP))
-}
-
-// answerHTTP is the echo server as a handler.
-func answerHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	var out bytes.Buffer
-	answer(body, &out)
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(out.Len()-1))
-	_, _ = w.Write(out.Bytes()[:out.Len()-1]) // the client sees that it is missing
+	return http.ListenAndServe(address, http.HandlerFunc(echo.Handle))
 }

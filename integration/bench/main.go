@@ -42,18 +42,18 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/snapgate/snapgate/integration/bench/echo"
 )
 
 func main() {
 	if os.Getenv(childVar) != "" {
-		child(os.Stdin, os.Stdout)
+		echo.Serve(os.Stdin, os.Stdout)
 		return
 	}
-	for variable, serve := range map[string]func(string) error{bareVar: serveBare, caddyVar: serveCaddy} {
-		if address := os.Getenv(variable); address != "" {
-			fmt.Fprintln(os.Stderr, "bench:", serve(address))
-			os.Exit(1)
-		}
+	if address := os.Getenv(bareVar); address != "" {
+		fmt.Fprintln(os.Stderr, "bench:", serveBare(address))
+		os.Exit(1)
 	}
 	signal.Ignore(syscall.SIGPIPE) // an error instead, so that what runs is ended
 	opts, err := readOptions()
@@ -121,14 +121,16 @@ func run(opts options, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	binary := filepath.Join(folder, "gateway")
-	if text, err := exec.Command("go", "build", "-o", binary, "github.com/snapgate/snapgate/caddymodule/cmd/caddy").CombinedOutput(); err != nil {
-		return fmt.Errorf("building caddy: %w\n%s", err, text)
+	binary, inCaddy := filepath.Join(folder, "gateway"), filepath.Join(folder, "caddy")
+	for to, of := range map[string]string{binary: "caddymodule/cmd/caddy", inCaddy: "integration/bench/caddy"} {
+		if text, err := exec.Command("go", "build", "-o", to, "github.com/snapgate/snapgate/"+of).CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", of, err, text)
+		}
 	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		fmt.Fprintf(out, "Load of the machine before: %s\n", load)
 	}
-	r := &report{out: out, options: opts, binary: binary, rows: map[row]result{}, begun: map[string]time.Duration{}}
+	r := &report{out: out, options: opts, binary: binary, inCaddy: inCaddy, rows: map[row]result{}, begun: map[string]time.Duration{}}
 	for _, section := range []func() error{r.table, r.setups, r.starting, r.idle, r.perProcess, r.allocations, r.many, r.bars} {
 		if err := errors.Join(section(), r.unread); err != nil {
 			return err

@@ -3,32 +3,33 @@ package main
 import (
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
 )
 
-// serverProcess is this program in the part of an HTTP server.
+// caddyName is the row of Caddy that answers itself.
+const caddyName = "handler in Caddy, http"
+
+// serverProcess is an HTTP server that answers itself, in a process of its own.
 type serverProcess struct {
 	cmd *exec.Cmd
 	url string
 }
 
-// startServer starts one; the variable says which.
-func startServer(variable string) (*serverProcess, error) {
+// startServer starts one by a command for its address.
+func startServer(command func(address string) *exec.Cmd) (*serverProcess, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	s := &serverProcess{cmd: exec.Command(os.Args[0]), url: "http://" + address + "/"}
-	s.cmd.Env = append(os.Environ(), variable+"="+address)
+	s := &serverProcess{cmd: command(address), url: "http://" + address + "/"}
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
 	if err := listens(address); err != nil {
 		s.stop()
-		return nil, fmt.Errorf("%s: %w", variable, err)
+		return nil, fmt.Errorf("%s: %w", s.cmd.Path, err)
 	}
 	return s, nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"slices"
 	"time"
 )
@@ -20,6 +22,7 @@ type report struct {
 	out     io.Writer
 	options options
 	binary  string // of the gateway
+	inCaddy string // of Caddy that answers itself
 	rows    map[row]result
 
 	begun       map[string]time.Duration // p50 of set-up
@@ -59,12 +62,16 @@ func (r *report) with(endpoints []endpoint, section func(*gateway) error) (err e
 }
 
 func (r *report) table() error {
-	bare, err := startServer(bareVar)
+	bare, err := startServer(func(address string) *exec.Cmd {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), bareVar+"="+address)
+		return cmd
+	})
 	if err != nil {
 		return err
 	}
 	defer bare.stop()
-	inCaddy, err := startServer(caddyVar)
+	inCaddy, err := startServer(func(address string) *exec.Cmd { return exec.Command(r.inCaddy, address) })
 	if err != nil {
 		return err
 	}

@@ -1,64 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // childVar says that this program is to be the echo server.
 const childVar = "ECHO_SERVER"
-
-// request is as much of a message as the echo server looks at.
-type request struct {
-	ID     jsontext.Value `json:"id"`
-	Method string         `json:"method"`
-	Params struct {
-		Arguments struct {
-			Text jsontext.Value `json:"text"`
-		} `json:"arguments"`
-	} `json:"params"`
-}
-
-// child is the trivial server.
-func child(in io.Reader, out io.Writer) {
-	reader, writer := bufio.NewReaderSize(in, 1<<20), bufio.NewWriterSize(out, 1<<16)
-	for {
-		line, err := reader.ReadBytes('\n')
-		if err != nil {
-			return
-		}
-		answer(line, writer)
-		if reader.Buffered() == 0 {
-			if writer.Flush() != nil {
-				return
-			}
-		}
-	}
-}
-
-// answer writes the answer to one line, if it wants one.
-func answer(line []byte, w io.Writer) {
-	var r request
-	if json.Unmarshal(line, &r) != nil || r.ID == nil {
-		return
-	}
-	result := `{}`
-	switch r.Method {
-	case "initialize":
-		result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1"}}`
-	case "server/discover":
-		result = `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private"}`
-	case "tools/call":
-		result = `{"content":[{"type":"text","text":` + string(r.Params.Arguments.Text) + `}]}`
-	}
-	fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`+"\n", r.ID, result)
-}
 
 // caller makes calls of one session and checks their answers, in buffers of its own. Texts
 // are letters and digits, which JSON leaves as they are.
