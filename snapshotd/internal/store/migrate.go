@@ -24,20 +24,31 @@ type migration struct {
 }
 
 func loadMigrations() ([]migration, error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted
+	texts, err := Migrations(migrations)
+	all := make([]migration, len(texts))
+	for i, text := range texts {
+		all[i] = migration{number: i + 1, sql: text}
+	}
+	return all, err
+}
+
+// Migrations reads the files of the folder migrations, in order. They are numbered from
+// 0001; the error says which number is missing.
+func Migrations(files fs.FS) ([]string, error) {
+	names, err := fs.Glob(files, "migrations/*.sql") // sorted
 	if err != nil {
 		return nil, err
 	}
-	var all []migration
+	var all []string
 	for i, name := range names {
 		if !strings.HasPrefix(path.Base(name), fmt.Sprintf("%04d_", i+1)) {
 			return nil, fmt.Errorf("migration %d is missing: found %s", i+1, name)
 		}
-		text, err := migrations.ReadFile(name)
+		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, migration{number: i + 1, sql: string(text)})
+		all = append(all, string(text))
 	}
 	return all, nil
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
-	"path"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,25 +18,6 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-func loadMigrations() ([]string, error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for i, name := range names {
-		if !strings.HasPrefix(path.Base(name), fmt.Sprintf("%04d_", i+1)) {
-			return nil, fmt.Errorf("migration %d is missing: found %s", i+1, name)
-		}
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, string(text))
-	}
-	return all, nil
-}
-
 // makeSchemaTable makes the row that says which migrations the database has had, and
 // that is locked while one is made. CockroachDB has no advisory locks.
 const makeSchemaTable = `CREATE TABLE IF NOT EXISTS snapshotd_schema (one BIGINT PRIMARY KEY CHECK (one = 1), version BIGINT NOT NULL);
@@ -49,7 +27,7 @@ INSERT INTO snapshotd_schema (one, version) VALUES (1, 0) ON CONFLICT (one) DO N
 // date already, nothing but a row is read, so that a role without the right to change
 // the schema may do.
 func (d *Database) migrate(ctx context.Context) error {
-	all, err := loadMigrations()
+	all, err := store.Migrations(migrations)
 	if err != nil {
 		return err
 	}

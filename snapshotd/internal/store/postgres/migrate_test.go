@@ -25,7 +25,7 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 // of transactions may have stopped.
 func TestABrokenOffMigrationIsResumed(t *testing.T) {
 	server := pgtest.Shared(t)
-	all, err := loadMigrations()
+	all, err := store.Migrations(migrations)
 	if err != nil {
 		t.Fatal(err)
 	}
