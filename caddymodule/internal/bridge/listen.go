@@ -12,6 +12,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+	"github.com/snapgate/snapgate/caddymodule/internal/visibility"
 	"github.com/snapgate/snapgate/identity"
 )
 
@@ -121,7 +122,7 @@ func (l *listener) tell(m *message.Message) {
 		l.session.deliver(nil, m, m.Edit().DropMeta(message.MetaSubscriptionID, identity.MetaPrefix).Bytes())
 		return
 	}
-	if mayRead(l.visible, m) {
+	if visibility.MayHear(l.visible, m) {
 		l.stream.push(event{frame: translate.Notify(m, l.id), msg: m})
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+	"github.com/snapgate/snapgate/caddymodule/internal/visibility"
 )
 
 // maxStreams is how many GET streams a session may have open; the newest receives.
@@ -249,7 +250,7 @@ func (s *session) fromServer(m *message.Message, frame []byte) {
 func (s *session) deliver(from asker, m *message.Message, frame []byte) {
 	s.mu.Lock()
 	switch {
-	case !mayRead(s.reads, m):
+	case !visibility.MayHear(s.reads, m):
 		s.mu.Unlock()
 		return
 	case m.Kind == message.Request && (s.ended || len(s.asked) >= maxAsked):

@@ -3,30 +3,18 @@ package bridge
 import (
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
-	"github.com/snapgate/snapgate/caddymodule/internal/message"
-	"github.com/snapgate/snapgate/caddymodule/internal/policy"
-	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+	"github.com/snapgate/snapgate/caddymodule/internal/visibility"
 )
-
-// mayRead says whether a notification may be told to whom visible is about. An update names
-// a resource, which may lie below the one that was subscribed to, where other rules hold.
-func mayRead(visible func(kind, name string) bool, m *message.Message) bool {
-	if visible == nil || m == nil || m.Method != translate.ResourceUpdated {
-		return true
-	}
-	uri, ok := m.Params.String("uri")
-	return ok && visible(policy.KindResource, uri)
-}
 
 // readUpdates is the sink of a listen that is passed on as it is: of updates it gets those of
 // resources that its user may read.
 type readUpdates struct {
 	backend.Sink
-	visible func(kind, name string) bool
+	visible visibility.Func
 }
 
 func (r readUpdates) Deliver(e backend.Event) {
-	if e.Last || mayRead(r.visible, e.Message) {
+	if e.Last || visibility.MayHear(r.visible, e.Message) {
 		r.Sink.Deliver(e)
 	}
 }

@@ -18,6 +18,7 @@ const (
 	MethodTemplatesList = "resources/templates/list"
 	MethodSubscribe     = "resources/subscribe"
 	MethodUnsubscribe   = "resources/unsubscribe"
+	MethodUpdated       = "notifications/resources/updated"
 	MethodComplete      = "completion/complete"
 	MethodListen        = "subscriptions/listen"
 	MethodAcknowledge   = "notifications/subscriptions/acknowledged"

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"fmt"
+	"iter"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -77,30 +78,57 @@ func elements(raw []byte, yield func(value []byte, start, end int) bool) bool {
 
 // FilterResult removes those elements of an array in result that are not to be kept, with
 // the commas that belong to them. All others keep their bytes. What is no array becomes an
-// empty one: nobody could tell what of it may be seen.
+// empty one: nobody could tell what of it may be seen. A member whose name differs from this
+// one only by case, folding or escapes is treated likewise, for a client might read it.
 func (e *Editor) FilterResult(name string, keep func(element []byte) bool) *Editor {
-	array := e.m.Result.find(name)
-	if array == nil {
-		return e
+	for value := range e.m.resultsLike(name) {
+		e.filter(value, keep)
 	}
+	return e
+}
+
+// HasResult says whether result has a member of this name, or of one that differs from it
+// only by case, folding or escapes.
+func (m *Message) HasResult(name string) bool {
+	for range m.resultsLike(name) {
+		return true
+	}
+	return false
+}
+
+// resultsLike yields the values of such members.
+func (m *Message) resultsLike(name string) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		folded := fold(name)
+		for _, member := range m.Result.members {
+			quoted := m.Raw[member.name.start-1 : member.name.end+1]
+			decoded, _ := Unquote(quoted)
+			if fold(decoded) == folded && !yield(member.value) {
+				return
+			}
+		}
+	}
+}
+
+func (e *Editor) filter(array span, keep func(element []byte) bool) {
 	var all []span
 	var dropped []bool
 	last := -1 // the last element that is kept
-	at := array.value.start
-	ok := elements(array.value.in(e.m.Raw), func(value []byte, start, end int) bool {
+	ok := elements(array.in(e.m.Raw), func(value []byte, start, end int) bool {
 		kept := keep(value)
 		if kept {
 			last = len(all)
 		}
-		all, dropped = append(all, span{at + start, at + end}), append(dropped, !kept)
+		all, dropped = append(all, span{array.start + start, array.start + end}), append(dropped, !kept)
 		return true
 	})
 	switch {
 	case !ok:
-		return e.ResultMember(name, []byte("[]"))
+		e.splices = append(e.splices, splice{array.start, array.end, []byte("[]")})
+		return
 	case last < 0 && len(all) > 0:
-		e.splices = append(e.splices, splice{array.value.start + 1, array.value.end - 1, nil})
-		return e
+		e.splices = append(e.splices, splice{array.start + 1, array.end - 1, nil})
+		return
 	}
 	for i, element := range all {
 		switch {
@@ -111,5 +139,4 @@ func (e *Editor) FilterResult(name string, keep func(element []byte) bool) *Edit
 			e.splices = append(e.splices, splice{all[i-1].end, element.end, nil})
 		}
 	}
-	return e
 }

@@ -71,6 +71,20 @@ func TestFilterResultKeepsTheBytesOfTheRest(t *testing.T) {
 	}
 }
 
+// A client that reads names laxly must find no list that was not filtered.
+func TestFilterResultTakesLookAlikesForTheList(t *testing.T) {
+	for _, name := range []string{`tools`, `Tools`, `TOOLS`, `t\u006fols`, `tool\u017f`, `toolſ`} {
+		m, err := Parse([]byte(`{"jsonrpc":"2.0","id":1,"result":{"`+name+`":[1,2],"tool":[2]}}`), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(m.Edit().FilterResult("tools", func(e []byte) bool { return string(e) == "1" }).Bytes())
+		if want := `{"jsonrpc":"2.0","id":1,"result":{"` + name + `":[1],"tool":[2]}}`; got != want || !m.HasResult("tools") || m.HasResult("prompts") {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // What leaves an element that goes anyway must not disturb the rest.
 func TestFilterResultBesideOtherEdits(t *testing.T) {
 	m, err := Parse([]byte(`{"jsonrpc":"2.0","id":1,"result":{"tools":[{"n":"a","_meta":{"x/1":1}},{"n":"b","_meta":{"x/1":1,"y":2}},{"n":"a"}],"cacheScope":"public"}}`), 0)

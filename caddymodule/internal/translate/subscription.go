@@ -16,7 +16,7 @@ const (
 	ToolsChanged     = "notifications/tools/list_changed"
 	PromptsChanged   = "notifications/prompts/list_changed"
 	ResourcesChanged = "notifications/resources/list_changed"
-	ResourceUpdated  = "notifications/resources/updated"
+	ResourceUpdated  = message.MethodUpdated
 )
 
 // ElicitationComplete is a legacy notification that modern clients do not have.
