@@ -27,8 +27,9 @@ type App struct {
 // starter is a handler that has to know how it is reached before it can serve.
 type starter interface {
 	caddyhttp.MiddlewareHandler
-	// start prepares the handler to serve. It is called once.
-	start(paths []trail)
+	// start prepares the handler to serve. It is called once. carried are the resources whose
+	// calls the mcp_stdio handlers take: they enter theirs.
+	start(paths []trail, carried map[string]bool)
 	// stopping is called when the process exits.
 	stopping()
 }
@@ -93,11 +94,22 @@ func (a *App) Start() error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, h := range a.handlers {
-		h.start(trailsTo(httpApp, h))
-	}
+	startAll(httpApp, a.handlers)
 	warnOfAdmin(a.logger)
 	return nil
+}
+
+// startAll starts the mcp_stdio handlers first: those of mcp_oauth let nothing in before they
+// know what stands behind them.
+func startAll(app *caddyhttp.App, handlers []starter) {
+	carried := map[string]bool{}
+	for _, first := range []bool{true, false} {
+		for _, h := range handlers {
+			if _, carries := h.(*Stdio); carries == first {
+				h.start(trailsTo(app, h), carried)
+			}
+		}
+	}
 }
 
 // Stop does nothing: what must end does so in the handlers' Cleanup.

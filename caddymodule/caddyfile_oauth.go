@@ -23,6 +23,7 @@ import (
 //		limits {
 //			body <size>
 //		}
+//		bind_sessions on|off
 //		audit [off]
 //	}
 //
@@ -39,6 +40,7 @@ func parseMCPOAuth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 		{"scopes", d.parseScopes},
 		{"origins", d.parseOrigins},
 		{"limits", d.parseBodyLimit},
+		{"bind_sessions", d.parseBindSessions},
 		{"audit", d.parseAudit},
 	})
 	switch {
@@ -60,4 +62,12 @@ func (m *directive) parseBodyLimit(d *caddyfile.Dispenser) error {
 		return d.Errf("limits: unexpected %q: limits takes a block", d.Val())
 	}
 	return parseBlock(d, "limits", nil, []subdirective{m.bodyLimit()})
+}
+
+// parseBindSessions reads whether the server's sessions are bound to their users.
+func (m *directive) parseBindSessions(d *caddyfile.Dispenser) error {
+	var bind string
+	err := oneOf(d, "bind_sessions", &bind, "on", "off")
+	m.oauth.BindSessionsOff = bind == "off"
+	return err
 }

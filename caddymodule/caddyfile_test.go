@@ -134,7 +134,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"the issuer's metadata with a word":          {site(stdio + "oauth https://a.example {\n\tissuer_metadata on\n}"), "it stands alone"},
 		"oauth without issuer":                       {site(stdio + "oauth"), "the issuer of the tokens"},
 		"stdio without command":                      {site("stdio\n" + oauth), "stdio takes the command"},
-		"a command before a proxy":                   {proxied(stdio + oauth), "mcp_oauth: unknown subdirective \"stdio\"; there are: audit, limits, oauth, origins, scopes"},
+		"a command before a proxy":                   {proxied(stdio + oauth), "mcp_oauth: unknown subdirective \"stdio\"; there are: audit, bind_sessions, limits, oauth, origins, scopes"},
 		"a proxy for nobody":                         {proxied("audit"), "mcp_oauth: nobody is let in"},
 		"no login before a proxy":                    {proxied(oauth + "anonymous"), "unknown subdirective \"anonymous\""},
 		"limits of sessions that a proxy has":        {proxied(oauth + "limits {\n\tsessions 3\n}"), "limits: unknown subdirective \"sessions\"; there are: body"},

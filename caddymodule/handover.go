@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/excerpt"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/identity"
 )
@@ -23,7 +24,8 @@ type admittedKey struct{}
 // passage is an admitted call on its way through the handlers behind mcp_oauth.
 type passage struct {
 	call   *admission.Call
-	stream *stream // of the answer, if that has no end of its own
+	stream *stream         // of the answer, if that has no end of its own
+	answer *excerpt.Writer // which cuts the answer, or nil
 	// settled says that the call's audit record is written elsewhere.
 	settled bool
 }
@@ -33,10 +35,13 @@ func admitted(r *http.Request) *passage {
 	return p
 }
 
-// carry takes the call over for mcp_stdio, which ends its streams itself and writes the
-// audit record, since it knows more of both.
+// carry takes the call over for mcp_stdio, which ends its streams itself, cuts its lists, has
+// its own sessions and writes the audit record, since it knows more of all of these.
 func (p *passage) carry() {
 	p.settled = true
+	if p.answer != nil {
+		p.answer.Release()
+	}
 	if p.stream != nil {
 		p.stream.release()
 	}
@@ -62,14 +67,19 @@ func withhold(h http.Header, names ...string) {
 		h.Del(name)
 	}
 	for name := range h {
-		plain := name
-		if strings.IndexByte(name, '_') >= 0 {
-			plain = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-		}
+		plain := plainName(name)
 		if strings.HasPrefix(plain, identityPrefix) || plain != name && slices.Contains(names, plain) {
 			delete(h, name)
 		}
 	}
+}
+
+// plainName is the name in canonical form for which such a server takes a field's.
+func plainName(name string) string {
+	if strings.IndexByte(name, '_') < 0 {
+		return name
+	}
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }
 
 // handOver prepares the request for what stands behind: the call in the context, the

@@ -72,6 +72,10 @@ type OAuth struct {
 	// The largest request body in bytes. Default: 4 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
+	// Whether a server behind a proxy gives out session ids that are good for any user. Only
+	// for several gateways that share sessions: each binds by a key of its own.
+	BindSessionsOff bool `json:"bind_sessions_off,omitempty"`
+
 	// Whether calls that are refused are left out of the audit log.
 	AuditOff bool `json:"audit_off,omitempty"`
 
@@ -81,6 +85,7 @@ type OAuth struct {
 	grants *expansion
 	keeper *gatekeeper
 
+	carried   bool       // by an mcp_stdio, which has sessions of its own
 	mu        sync.Mutex // start and Cleanup
 	poolKey   string     // set while a verifier is held
 	proofsKey string     // set while its memory of proofs is
@@ -179,8 +184,9 @@ func (o *OAuth) config() oauth.Config {
 
 // start finds the resource, takes a verifier and looks whether the metadata can be
 // reached.
-func (o *OAuth) start(trails []trail) {
+func (o *OAuth) start(trails []trail, carried map[string]bool) {
 	err := o.begin(trails)
+	o.carried = carried[o.Resource]
 	if err != nil {
 		o.logger.Error("this handler cannot serve", "error", err)
 	}

@@ -15,7 +15,7 @@ func started(t *testing.T, caddyfile string) *OAuth {
 	t.Helper()
 	p := provision(t, caddyfile)
 	o := p.oauths[0]
-	o.start(trailsTo(p.http, o))
+	o.start(trailsTo(p.http, o), map[string]bool{})
 	t.Cleanup(func() {
 		if err := o.Cleanup(); err != nil {
 			t.Error(err)

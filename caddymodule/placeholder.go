@@ -19,9 +19,15 @@ import (
 func setPlaceholders(repl *caddy.Replacer, call *admission.Call) {
 	repl.Map(func(key string) (any, bool) {
 		value, err := callValue(call, key)
-		return value, err == nil
+		// Caddy leaves a placeholder that nobody knows as it is written: so it would come to a
+		// server in place of a claim that the token lacks.
+		lacking := call.Principal != nil && strings.HasPrefix(key, claimsPrefix)
+		return value, err == nil || lacking
 	})
 }
+
+// claimsPrefix begins the placeholders of claims.
+const claimsPrefix = "mcp.claims."
 
 // callValue is the value of a placeholder that speaks of a call or of its user. Most
 // requests ask for none of them.
@@ -56,7 +62,7 @@ func principalValue(p *oauth.Principal, key string) (string, error) {
 	case "mcp.client_id":
 		return p.ClientID, nil
 	}
-	path, ok := strings.CutPrefix(key, "mcp.claims.")
+	path, ok := strings.CutPrefix(key, claimsPrefix)
 	if !ok {
 		return "", fmt.Errorf("there is no placeholder {%s}", key)
 	}
@@ -119,7 +125,7 @@ func isUserKey(key string) bool {
 	case "mcp.user", "mcp.subject", "mcp.issuer", "mcp.client_id":
 		return true
 	}
-	return strings.HasPrefix(key, "mcp.claims.") && len(key) > len("mcp.claims.")
+	return strings.HasPrefix(key, claimsPrefix) && len(key) > len(claimsPrefix)
 }
 
 // static says whether the value is the same for every user.

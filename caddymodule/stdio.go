@@ -248,8 +248,9 @@ func (s *Stdio) mode() string {
 }
 
 // start finds the resource and takes the bridge that belongs to it and to the child.
-func (s *Stdio) start(trails []trail) {
+func (s *Stdio) start(trails []trail, carried map[string]bool) {
 	err := s.begin(trails)
+	carried[s.Resource] = true
 	if err != nil {
 		s.logger.Error("this handler cannot serve", "error", err)
 	}

@@ -69,9 +69,27 @@ func otherCase(id string) string {
 	return strings.ToUpper(id)
 }
 
-// The owner has a call in flight and a stream open all the while, and keeps both.
-func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
-	t.Parallel()
+// send sends it in the name of the owner's session.
+func (a sessionAttack) send(t *testing.T, owner *peer) answer {
+	p := owner.as(a.token)
+	p.t = t
+	method, body := a.method, a.body
+	if method == "" {
+		method = http.MethodPost
+	}
+	if body == "" && method == http.MethodPost {
+		body = p.toolCall(1, "echo", object{"text": "x"})
+	}
+	change := func(*http.Request) {}
+	if a.change != nil {
+		change = a.change
+	}
+	return p.do(method, body, change)
+}
+
+// otherIssuer is a second authorization server.
+func otherIssuer(t *testing.T) *devauth.Server {
+	t.Helper()
 	other, err := devauth.New(devauth.Config{Algorithm: "ES256", Scopes: issuer.Scopes()})
 	if err == nil {
 		err = other.Start("127.0.0.1:0")
@@ -80,6 +98,13 @@ func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { other.Close() })
+	return other
+}
+
+// The owner has a call in flight and a stream open all the while, and keeps both.
+func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
+	t.Parallel()
+	other := otherIssuer(t)
 	folder := t.TempDir()
 	s := scoped()
 	s.issuer = issuer.Issuer() + " " + other.Issuer()
@@ -92,20 +117,7 @@ func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
 	before := len(g.processes(t))
 	for _, attack := range sessionAttacks(t, g, other, owner) {
 		t.Run(attack.holds+" "+attack.name, func(t *testing.T) {
-			p := owner.as(attack.token)
-			p.t = t
-			method, body := attack.method, attack.body
-			if method == "" {
-				method = http.MethodPost
-			}
-			if body == "" && method == http.MethodPost {
-				body = p.toolCall(1, "echo", object{"text": "x"})
-			}
-			change := func(*http.Request) {}
-			if attack.change != nil {
-				change = attack.change
-			}
-			a := p.do(method, body, change)
+			a := attack.send(t, owner)
 			if a.status != attack.status || attack.status == http.StatusNotFound && a.code() != -32001 {
 				t.Errorf("%d %s", a.status, a.body)
 			}
@@ -136,5 +148,34 @@ func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
 		if e.data != "" {
 			t.Errorf("on the owner's stream: %s", e.data)
 		}
+	}
+}
+
+// So it is with the session of a server behind a proxy, which is never asked.
+func TestProxiedSessionIsOfUseToItsOwnerOnly(t *testing.T) {
+	t.Parallel()
+	other, u := otherIssuer(t), sessionServer(t)
+	s := scoped()
+	s.command, s.proxy = nil, u.host
+	s.issuer = issuer.Issuer() + " " + other.Issuer()
+	g := start(t, s)
+	owner := g.begun(t, g.token(t, "alice"))
+	u.take()
+	for _, attack := range sessionAttacks(t, g, other, owner) {
+		if attack.name == "id in the query" || attack.name == "id in a cookie" {
+			continue // without a session it is for the server to answer
+		}
+		t.Run(attack.holds+" "+attack.name, func(t *testing.T) {
+			a := attack.send(t, owner)
+			if a.status != attack.status || attack.status == http.StatusNotFound && a.code() != -32001 {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+			if strings.Contains(a.body, owner.session) {
+				t.Errorf("the answer tells the id: %s", a.body)
+			}
+		})
+	}
+	if asked := u.take(); len(asked) != 0 {
+		t.Errorf("the server was asked %d times, as by %+v", len(asked), asked[0])
 	}
 }

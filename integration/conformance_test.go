@@ -71,8 +71,12 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// filtering makes the gateway read all that it could ever cut, and cuts nothing that the suite
+// looks for.
+var filtering = []string{"scopes {", "	deny tool no_such_tool", "	deny prompt no_such_prompt", "	deny resource none://such", "}"}
+
 // TestConformanceBehindAProxy runs the suite against the same server over HTTP, behind
-// mcp_oauth and reverse_proxy, and holds that none of it gets there without a token. The
+// mcp_oauth and reverse_proxy, while lists are cut and sessions bound, and holds that none of it gets there without a token. The
 // server has sessions for legacy clients, in which alone it can ask them.
 func TestConformanceBehindAProxy(t *testing.T) {
 	suite := npmFolder(t, conformancePackages)
@@ -87,7 +91,7 @@ func TestConformanceBehindAProxy(t *testing.T) {
 		"2026-07-28": {"2026-07-28", nil, 49, notOffered},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := start(t, site{plain: true, proxy: overHTTP(t, server, tc.flags...)})
+			g := start(t, site{plain: true, proxy: overHTTP(t, server, tc.flags...), mcp: filtering})
 			results := g.conform(t, suite, tc.revision, g.token(t, "alice"))
 			results.fail(t, tc.scenarios, tc.failing)
 		})

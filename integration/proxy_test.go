@@ -77,11 +77,19 @@ func (u *upstream) only(t *testing.T) asked {
 
 func TestProxiedServerIsToldWhoCalls(t *testing.T) {
 	t.Parallel()
-	u := upstreamServer(t, nil)
+	u := sessionServer(t)
 	g := start(t, site{proxy: u.host})
 	user := identity.UserKey(issuer.Issuer(), "alice")
 	token := g.token(t, "alice")
-	for _, p := range []*peer{{t: t, gateway: g, token: token, version: legacyVersion, session: "of the server"}, g.modern(t, token)} {
+	legacy := g.anyone(t, token)
+	legacy.session = legacy.post(initializeMessage(legacyVersion)).header.Get("Mcp-Session-Id")
+	legacy.version = legacyVersion
+	u.take()
+	for _, p := range []*peer{legacy, g.modern(t, token)} {
+		session := ""
+		if p == legacy {
+			session = serverSession
+		}
 		for name, key := range forgeries {
 			body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":` + forgedMeta(key, ","+required[p.version]) + `,"name":"echo","big":12345678901234567890123}}`
 			if a := p.post(body, set("DPoP", "proof"), set("X-Snapgate-User", "root"), set("X_Snapgate_Subject", "root"), set("X-Http-Method-Override", "DELETE")); a.status != http.StatusOK {
@@ -101,7 +109,7 @@ func TestProxiedServerIsToldWhoCalls(t *testing.T) {
 				}
 			}
 			if got.host != u.host || got.path != "/mcp" || got.header.Get("Content-Type") != "application/json" ||
-				got.header.Get("Mcp-Protocol-Version") != p.version || got.header.Get("Mcp-Session-Id") != p.session {
+				got.header.Get("Mcp-Protocol-Version") != p.version || got.header.Get("Mcp-Session-Id") != session {
 				t.Errorf("%s %s %v", got.host, got.path, got.header)
 			}
 		}
@@ -133,46 +141,6 @@ func TestProxiedBodyIsTheGatewaysOwn(t *testing.T) {
 		}
 		if want := int64(len(got.body)); announced && got.length != want || !announced && got.length != -1 {
 			t.Errorf("%q: length %d of %d bytes", buffers, got.length, want)
-		}
-	}
-}
-
-// A session is the server's own: its id, and the methods that are about it, pass.
-func TestProxiedSessionIsTheServers(t *testing.T) {
-	t.Parallel()
-	u := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method {
-		case http.MethodPost:
-			w.Header().Set("Mcp-Session-Id", "secret-of-the-server")
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprint(w, `{"jsonrpc":"2.0","id":"init","result":{}}`)
-		case http.MethodGet:
-			w.Header().Set("Content-Type", "text/event-stream")
-			fmt.Fprintf(w, "id: 7\ndata: %q\n\n", r.Header.Get("Last-Event-Id"))
-		default:
-			w.WriteHeader(http.StatusNoContent)
-		}
-	})
-	g := start(t, site{proxy: u.host, log: discreetLog, routes: []string{"encode"}})
-	p := g.anyone(t, g.token(t, "alice"))
-	a := p.post(initializeMessage(legacyVersion))
-	if p.session = a.header.Get("Mcp-Session-Id"); a.status != http.StatusOK || p.session != "secret-of-the-server" {
-		t.Fatalf("%d %v", a.status, a.header)
-	}
-	if a := p.do(http.MethodGet, "", set("Last-Event-ID", "6")); a.status != http.StatusOK || a.body != "id: 7\ndata: \"6\"\n\n" {
-		t.Errorf("GET: %d %q", a.status, a.body)
-	}
-	if a := p.do(http.MethodDelete, ""); a.status != http.StatusNoContent {
-		t.Errorf("DELETE: %d", a.status)
-	}
-	for _, got := range u.take()[1:] {
-		if got.header.Get("Mcp-Session-Id") != p.session || got.header.Get("Authorization") != "" || got.body != "" {
-			t.Errorf("%+v", got)
-		}
-	}
-	for _, e := range g.logs.await(t, 3, isAccess) {
-		if strings.Contains(fmt.Sprint(e), p.session) {
-			t.Errorf("the session's id is in the access log: %v", e)
 		}
 	}
 }
