@@ -54,38 +54,29 @@ func (o *OAuth) restricts(call *admission.Call) bool {
 }
 
 // withheldOf says what of the answer to a request is withheld where no mcp_stdio sees to that;
-// nil if there is nothing that no rule hides. What a server reports of resources may come on
-// the stream of any request, and on that of a GET the results of all, where a client resumes
-// what it has lost.
+// nil if there is nothing that a rule could hide. Both lists and reports of resources are looked
+// for in all answers: a client that resumes a stream by GET gets the results of others, and of
+// two requests with one id some servers give the result of the one in answer to the other.
 func (o *OAuth) withheldOf(r *http.Request, call *admission.Call) *excerpt.Cut {
-	var id []byte
-	var asked []visibility.List
-	switch {
-	case call.Message != nil && call.Message.Kind == message.Request:
-		id = call.Message.ID
-		if list, ok := visibility.ListOf(call.Message.Method); ok && o.cutsList(list) {
-			asked = []visibility.List{list}
-		}
-	case call.Message == nil && r.Method == http.MethodGet:
-		for _, list := range visibility.Lists() {
-			if o.cutsList(list) {
-				asked = append(asked, list)
-			}
-		}
-	default:
-		return nil // it has no answer
-	}
 	updates := o.policy.Filters(policy.KindResource)
-	if len(asked) == 0 && !updates {
+	if r.Method == http.MethodDelete || !updates && len(o.cuts) == 0 {
 		return nil
 	}
+	cut := &excerpt.Cut{Lists: o.cuts, Updates: updates}
+	if m := call.Message; m != nil && m.Kind == message.Request {
+		cut.ID = m.ID
+	}
 	granted := call.Principal.Scopes
-	return &excerpt.Cut{ID: id, Lists: asked, Updates: updates, Visible: func(kind, name string) bool {
-		return o.policy.Visible(kind, name, granted)
-	}}
+	cut.Visible = func(kind, name string) bool { return o.policy.Visible(kind, name, granted) }
+	return cut
 }
 
-// cutsList says whether there may be entries of a list that are not shown to all.
-func (o *OAuth) cutsList(l visibility.List) bool {
-	return o.Scopes.filters() && o.policy.Filters(l.Kind)
+// cutLists are the lists of which there may be entries that are not shown to all.
+func (o *OAuth) cutLists() (lists []visibility.List) {
+	for _, list := range visibility.Lists() {
+		if o.Scopes.filters() && o.policy.Filters(list.Kind) {
+			lists = append(lists, list)
+		}
+	}
+	return lists
 }

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write what is adapted into the golden f
 const separator = "----------\n"
 
 // adapt turns a Caddyfile into indented JSON.
-func adapt(t *testing.T, text string) (string, error) {
+func adapt(t testing.TB, text string) (string, error) {
 	t.Helper()
 	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
 	if err != nil {

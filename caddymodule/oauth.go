@@ -18,6 +18,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/policy"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+	"github.com/snapgate/snapgate/caddymodule/internal/visibility"
 )
 
 // OAuth makes what stands behind it an OAuth 2.1 protected resource, as the Model
@@ -83,6 +84,7 @@ type OAuth struct {
 	audit  *audit.Log
 	policy *policy.Policy
 	grants *expansion
+	cuts   []visibility.List // those that are cut of a proxied server's answers
 	keeper *gatekeeper
 
 	carried   bool       // by an mcp_stdio, which has sessions of its own
@@ -125,6 +127,7 @@ func (o *OAuth) Provision(ctx caddy.Context) error {
 		return err
 	}
 	o.grants = &expansion{policy: o.policy}
+	o.cuts = o.cutLists()
 	if err := o.checkMetadata(); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // started is the mcp_oauth handler of a Caddyfile, ready to serve.
-func started(t *testing.T, caddyfile string) *OAuth {
+func started(t testing.TB, caddyfile string) *OAuth {
 	t.Helper()
 	p := provision(t, caddyfile)
 	o := p.oauths[0]

@@ -18,7 +18,7 @@ type provisioned struct {
 	stdios []*Stdio
 }
 
-func provision(t *testing.T, caddyfile string) provisioned {
+func provision(t testing.TB, caddyfile string) provisioned {
 	t.Helper()
 	adapted, err := adapt(t, "{\n\tadmin off\n\tlog {\n\t\toutput discard\n\t}\n}\n"+caddyfile)
 	if err != nil {

@@ -51,10 +51,13 @@ func listing(t *testing.T) *upstream {
 		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
 			t.Error(err)
 		}
-		answer := listOf(m.Method, string(m.ID), m.Params.Cursor, 0)
-		if catalog[m.Method].member == "" {
-			answer = fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"die"}]}}`, m.ID)
+		if other := r.Header.Get("X-List"); other != "" {
+			m.Method = other
 		}
+		if m.ID == nil {
+			m.ID = json.RawMessage("7")
+		}
+		answer := listOf(m.Method, string(m.ID), m.Params.Cursor, 0)
 		w.Header().Set("Etag", `"all"`)
 		eol := "\n"
 		switch r.Header.Get("X-Way") {
@@ -137,8 +140,28 @@ func checkList(t *testing.T, a answer, way, want string) {
 	}
 }
 
+// Some servers know the requests of a session by their ids only, and give the answer to one of
+// two with the same id where the other is waited for.
+func TestProxiedListIsCutInAnswerToWhateverRequest(t *testing.T) {
+	t.Parallel()
+	u := listing(t)
+	g := start(t, ruledProxy(u))
+	p := g.anyone(t, g.token(t, "alice", "tools:use"))
+	for _, body := range []string{p.toolCall(7, "pid", nil), p.message(7, "ping", nil), p.message(7, "prompts/list", nil), initializeMessage(legacyVersion), `{"jsonrpc":"2.0","method":"notifications/initialized"}`} {
+		for _, way := range []string{"JSON", "LF", "CR", "CRLF"} {
+			if way == "JSON" && !strings.Contains(body, `"id"`) {
+				continue // what is answered to a notification no client reads as a message
+			}
+			a := p.post(body, set("X-Way", way), set("X-List", "tools/list"))
+			if a.status != http.StatusOK || strings.Contains(a.body, "die") || !strings.Contains(a.body, `"nextCursor":"2"`) {
+				t.Errorf("%s, %s: %d %s", body, way, a.status, a.body)
+			}
+		}
+	}
+}
+
 // What no rule is about is not asked for in another way, and passes as it is.
-func TestProxiedAnswersWithoutListsPassAsTheyAre(t *testing.T) {
+func TestProxiedAnswersThatNoRuleHidesPassAsTheyAre(t *testing.T) {
 	t.Parallel()
 	const body = `{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"die"}]}}`
 	u := upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -153,12 +176,9 @@ func TestProxiedAnswersWithoutListsPassAsTheyAre(t *testing.T) {
 		fmt.Fprint(z, body)
 		z.Close()
 	})
-	rules := []string{"scopes {", "	deny tool die", "}"}
 	for name, s := range map[string]site{
-		"a call beside rules on tools": {mcp: rules},
-		"a list without rules":         {},
-		"a list that is not filtered":  {mcp: []string{"scopes {", "	deny tool die", "	filter off", "}"}},
-		"another list":                 {mcp: rules},
+		"without rules": {},
+		"not filtered":  {mcp: []string{"scopes {", "	deny tool die", "	filter off", "}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -166,12 +186,6 @@ func TestProxiedAnswersWithoutListsPassAsTheyAre(t *testing.T) {
 			g := start(t, s)
 			p := g.modern(t, g.token(t, "alice"))
 			message := p.message(1, "tools/list", nil)
-			switch name {
-			case "a call beside rules on tools":
-				message = p.toolCall(1, "echo", nil)
-			case "another list":
-				message = p.message(1, "prompts/list", nil)
-			}
 			for asked, encoding := range map[string]string{"identity": "", "gzip": "gzip"} {
 				a := p.post(message, set("Accept-Encoding", asked))
 				if got := a.header.Get("Content-Encoding"); got != encoding || a.header.Get("Etag") != `"x"` {

@@ -107,7 +107,12 @@ func TestProxiedUpdateReachesTheSDK(t *testing.T) {
 	g := start(t, ruledProxy(&upstream{host: host}))
 	updated := make(chan string, 16)
 	session := g.dial(t, g.token(t, "alice", "tools:use"), legacyVersion, &mcp.ClientOptions{
-		ResourceUpdatedHandler: func(_ context.Context, r *mcp.ResourceUpdatedNotificationRequest) { updated <- r.Params.URI },
+		ResourceUpdatedHandler: func(_ context.Context, r *mcp.ResourceUpdatedNotificationRequest) {
+			select {
+			case updated <- r.Params.URI:
+			default: // one is enough
+			}
+		},
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

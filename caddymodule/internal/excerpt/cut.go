@@ -15,12 +15,12 @@ import (
 
 // Cut says what is withheld of the answer to one request.
 type Cut struct {
-	// ID is the raw id of the request; nil for the stream of a GET, where results are those of
-	// other requests.
+	// ID is the raw id of the request; nil if it is none, as a GET.
 	ID []byte
 	// Lists are those whose entries are withheld if they are not visible. A result is such a
-	// list if it has its member: whoever resumes a stream gets the results of requests that
-	// the gateway knows nothing of.
+	// list if it has its member, whatever was asked for: whoever resumes a stream gets the
+	// results of other requests, and whoever sends two requests with one id may get them
+	// exchanged.
 	Lists []visibility.List
 	// Updates says that reports of resources are withheld if they are not visible.
 	Updates bool
@@ -50,7 +50,7 @@ func (c *Cut) judge(data []byte) (edited []byte, passes bool, err error) {
 	}
 	edit := m.Edit()
 	for _, list := range c.Lists {
-		if c.ID != nil || list.In(m) {
+		if list.In(m) {
 			list.Cut(edit, c.Visible)
 		}
 	}

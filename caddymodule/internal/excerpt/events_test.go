@@ -17,7 +17,7 @@ func ofList() *Cut {
 	return &Cut{ID: []byte(`1`), Lists: []visibility.List{list}, Updates: true, Visible: open}
 }
 
-// ofGET is that of a GET, ofCall that of any other request.
+// ofGET is that of a GET, ofCall that of a request where lists are shown whole.
 func ofGET() *Cut  { return &Cut{Lists: visibility.Lists(), Updates: true, Visible: open} }
 func ofCall() *Cut { return &Cut{ID: []byte(`1`), Updates: true, Visible: open} }
 
@@ -115,14 +115,18 @@ func TestEventsAreCutInWhateverLinesTheyCome(t *testing.T) {
 	}
 }
 
-// The stream of a GET tells the results of requests that are not known there.
-func TestEveryListIsCutFromTheStreamOfAGET(t *testing.T) {
+// Any stream may tell the result of another request.
+func TestEveryListIsCutFromEveryStream(t *testing.T) {
 	for member, name := range map[string]string{"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"} {
 		const before, after = `data: {"jsonrpc":"2.0","id":"any","result":{"`, "}}\n\n"
 		stream := before + member + `":[{"` + name + `":"secret"},{"` + name + `":"b"}]` + after
-		everyWay(t, ofGET(), stream, before+member+`":[{"`+name+`":"b"}]`+after)
+		for _, id := range [][]byte{nil, []byte("1")} {
+			cut := ofGET()
+			cut.ID = id
+			everyWay(t, cut, stream, before+member+`":[{"`+name+`":"b"}]`+after)
+		}
 	}
-	everyWay(t, ofCall(), "data: "+listed+"\n\n", "data: "+listed+"\n\n") // no call has it as its result
+	everyWay(t, ofCall(), "data: "+listed+"\n\n", "data: "+listed+"\n\n") // where lists are shown whole
 }
 
 // Each event passes with its last byte, and a comment with its line.

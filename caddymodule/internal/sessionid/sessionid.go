@@ -8,16 +8,18 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"hash"
+	"sync"
 )
 
 // Binder makes and checks bound ids, with a key of its own that it forgets when it is gone.
-type Binder struct{ key [32]byte }
+type Binder struct{ macs sync.Pool }
 
 // New makes a binder with a random key.
 func New() *Binder {
-	b := &Binder{}
-	_, _ = rand.Read(b.key[:]) // never fails
-	return b
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails
+	return &Binder{sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
 
 // Owner is whom a session belongs to: a user, as an issuer names them in a claim, at a
@@ -59,7 +61,10 @@ func (b *Binder) proof(o Owner, id string) string {
 		text = binary.AppendUvarint(text, uint64(len(part))) // so that no two lists have one text
 		text = append(text, part...)
 	}
-	mac := hmac.New(sha256.New, b.key[:])
+	mac := b.macs.Get().(hash.Hash)
+	defer b.macs.Put(mac)
+	mac.Reset()
 	mac.Write(text)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:proofBytes])
+	var sum [sha256.Size]byte
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(sum[:0])[:proofBytes])
 }
