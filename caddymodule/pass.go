@@ -66,7 +66,8 @@ func (o *OAuth) cut(w http.ResponseWriter, r *http.Request, p *passage, next cad
 	if err = next.ServeHTTP(p.answer, r); err != nil {
 		return err
 	}
-	return p.answer.Close()
+	_ = p.answer.Close() // the client has gone: there is nobody to tell
+	return nil
 }
 
 // reporter logs what was withheld because it could not be read: the first of a stream, for

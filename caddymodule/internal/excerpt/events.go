@@ -148,9 +148,11 @@ func (e *events) event(raw []byte) {
 		e.tooLarge(raw)
 		return
 	}
-	data, stray := dataOf(raw)
+	data, stray, typed := dataOf(raw)
 	var edited []byte
-	if len(data) > 0 { // else it tells an id, or a time to wait
+	// Without data it tells an id, or a time to wait. One of another type may be no message,
+	// as the first of the transport of 2024-11-05; without brackets it cannot be one.
+	if len(data) > 0 && (!typed || bytes.ContainsAny(data, "{[")) {
 		var passes bool
 		var err error
 		edited, passes, err = e.cut.judge(data)
@@ -231,9 +233,9 @@ func (e *events) rewrite(raw, data []byte) {
 	}
 }
 
-// dataOf is the data of an event, and whether there are lines that mean nothing. Without data
-// lines it is nil.
-func dataOf(raw []byte) (data []byte, stray bool) {
+// dataOf is the data of an event, whether there are lines that mean nothing, and whether it is
+// of another type than messages are. Without data lines the data is nil.
+func dataOf(raw []byte) (data []byte, stray, typed bool) {
 	several := false
 	for line := range lines(raw) {
 		switch name, value := field(line.text); name {
@@ -247,9 +249,11 @@ func dataOf(raw []byte) (data []byte, stray bool) {
 			default:
 				data = append(append(data, '\n'), value...)
 			}
+		case "event":
+			typed = len(value) > 0 && string(value) != "message"
 		case "unknown":
 			stray = true
 		}
 	}
-	return data, stray
+	return data, stray, typed
 }

@@ -71,6 +71,7 @@ func TestWhatIsNoListPassesByteForByte(t *testing.T) {
 		"both":                  "id: 1\r\ndata: " + progress + "\r\n\r\n: x\r\n\r\ndata: " + told + "\r\n\r\n",
 		"mixed":                 "data: " + told + "\r\n\ndata: " + told + "\n\r\n\rdata: " + told + "\n\n\n",
 		"data in lines":         "data: {\"jsonrpc\":\"2.0\",\ndata:   \"method\":\"x\"\nid: 3\ndata: }\n\n",
+		"an address":            "event: endpoint\ndata: /messages?sessionId=1\n\nevent:ping\rdata:1\r\r",
 		"a comment within":      "id: 1\n: between\ndata: " + told + "\n\n",
 		"a byte order mark":     "\uFEFFdata: " + progress + "\n\n: x\n\n",
 		"a list with all shown": `data: {"jsonrpc":"2.0","id":1,"result":{"tools":[ {"name":"a"} ] ,"cacheScope":"private"}}` + "\n\n",
@@ -159,7 +160,8 @@ func TestWhatCannotBeReadDoesNotPass(t *testing.T) {
 		"for another request": {`data: {"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"secret"}],"tools":[]}}` + "\n\n", "", ""},
 		"an array":            {"data: [" + listed + "]\n\n", "data: " + unreadable + "\n\n", ""},
 		"no UTF-8":            {"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"secret\xff\"}]}}\n\n", "data: " + unreadable + "\n\n", ""},
-		"nothing but a name":  {"data: \"secret\"\n\n", "", ""},
+		"nothing but a name":  {"event: message\ndata: \"secret\"\n\n", "", ""},
+		"another type":        {"event: x\nid: 2\ndata: x {\"tools\":[{\"name\":\"secret\"}]}\n\n", "id: 2\n\n", "id: 2\n\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			everyWay(t, ofList(), tc.event+rest, tc.answered+rest)

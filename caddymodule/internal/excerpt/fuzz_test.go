@@ -108,7 +108,7 @@ func FuzzEvents(f *testing.F) {
 		`data: {"jsonrpc":"2.0","id":1,"result":{"Tools":[{"name":"\u0073ecret"},{"Name":"a"}]}}` + "\n", "data: [" + listed + "]\n\n", "data: secret\n\n",
 	} {
 		f.Add(stream, uint64(0x10203), uint8(0))
-		f.Add(stream, uint64(7), uint8(1))
+		f.Add("event: endpoint\r"+stream, uint64(7), uint8(1))
 		f.Add(stream, ^uint64(0), uint8(2))
 	}
 	f.Fuzz(func(t *testing.T, stream string, at uint64, kind uint8) {
@@ -128,7 +128,7 @@ func FuzzEvents(f *testing.F) {
 			if leaks(text, cut) {
 				t.Fatalf("%q tells %q", stream, text)
 			}
-			if _, err := message.Parse([]byte(text), 0); text != "" && err != nil {
+			if _, err := message.Parse([]byte(text), 0); strings.ContainsAny(text, "{[") && err != nil {
 				t.Fatalf("%q passes what cannot be read: %q", stream, text)
 			}
 		}

@@ -37,8 +37,9 @@ type Writer struct {
 	way      way
 	begun    bool // the answer
 	refused  bool
-	status   int    // of an answer that is kept
-	body     []byte // likewise
+	status   int                 // of an answer that is kept
+	fields   map[string]struct{} // of its header
+	body     []byte
 	events   *events
 }
 
@@ -97,7 +98,10 @@ func (w *Writer) begin(status int) {
 	}
 	switch w.way {
 	case kept:
-		w.status = status
+		w.status, w.fields = status, make(map[string]struct{}, len(w.Header()))
+		for name := range w.Header() {
+			w.fields[name] = struct{}{}
+		}
 		return
 	case streamed:
 		w.events = &events{cut: w.settings.Cut, limit: w.settings.MaxMessage, report: w.settings.Report}
@@ -117,14 +121,14 @@ func (w *Writer) choose(status int) (way, *answer.Refusal) {
 	switch {
 	case media == "text/event-stream":
 		by = streamed
-	case !cut.whole() || status >= http.StatusMultipleChoices:
+	case !cut.whole() || status >= http.StatusMultipleChoices || status == http.StatusAccepted && media != "application/json":
 		return untouched, nil // it can be no list
 	case media == "application/json" || media == "":
 		by = kept
 	default:
 		return untouched, withheld("its Content-Type is neither application/json nor text/event-stream")
 	}
-	switch encoding := w.Header().Get("Content-Encoding"); {
+	switch encoding := strings.Join(w.Header().Values("Content-Encoding"), ","); {
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
 		return untouched, withheld("it is compressed, though that was not asked for")
 	case status == http.StatusPartialContent:
@@ -165,6 +169,7 @@ func (w *Writer) refuse(refusal *answer.Refusal) {
 	w.refused, w.body = true, nil
 	w.otherBody()
 	w.Header().Del("Content-Encoding")
+	w.Header().Del("Trailer")
 	if w.settings.Header != nil {
 		w.settings.Header(w.Header())
 	}
@@ -234,6 +239,12 @@ func (w *Writer) Close() error {
 func (w *Writer) sendKept() error {
 	body := w.body
 	w.body = nil
+	for name := range w.Header() {
+		if _, there := w.fields[name]; !there {
+			w.Header().Del(name) // a trailer: what was in no header must not come into it
+		}
+	}
+	w.Header().Del("Trailer")
 	if len(bytes.TrimSpace(body)) > 0 {
 		edited, passes, err := w.settings.Cut.judge(body)
 		switch {

@@ -84,6 +84,8 @@ func TestAnswersAreCut(t *testing.T) {
 		"a refusal":          {ofList(), 404, asJSON, "{\"detail\":\"no \xff JSON-RPC\"}", "", false},
 		"a refusal in words": {ofList(), 400, "text/plain", "session not found", "", false},
 		"no body":            {ofList(), 202, "", "", "", false},
+		"taken, in words":    {ofList(), 202, "", "Accepted", "", false},
+		"taken, with a list": {ofList(), 202, asJSON, listed, shownOf, true},
 		"no content":         {ofList(), 204, "", "", "", false},
 		"events":             {ofList(), 200, asEvents, "data: " + listed + "\n\n", "data: " + shownOf + "\n\n", true},
 		"events, otherwise":  {ofList(), 200, "Text/Event-Stream; x=y", "data: " + hidden + "\n\n: x\n\n", ": x\n\n", true},
@@ -150,6 +152,19 @@ func TestWhatCannotBeCutIsRefused(t *testing.T) {
 				t.Errorf("%v %s", h, s.Body)
 			}
 		})
+	}
+}
+
+// What a proxy adds once the body is there are trailers (RFC 9110 section 6.5.1).
+func TestTrailersOfAnAnswerThatIsKeptAreNoHeaders(t *testing.T) {
+	s := serve(t, ofList(), func(w *Writer) error {
+		err := answering(200, listed, "Content-Type", asJSON, "X-Early", "1", "Trailer", "X-Late")(w)
+		w.Header().Set("X-Late", "1")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "1")
+		return err
+	})
+	if h := s.Result().Header; h.Get("X-Early") != "1" || len(h) != 4 || s.Body.String() != shownOf {
+		t.Errorf("%v %s", h, s.Body)
 	}
 }
 
