@@ -38,22 +38,23 @@ func (o *OAuth) pass(w http.ResponseWriter, r *http.Request, p *passage, next ca
 }
 
 // cut lets the next handler answer, and withholds of its answer what the user may not see.
-func (o *OAuth) cut(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) (err error) {
+func (o *OAuth) cut(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) error {
 	settings := excerpt.Settings{Cut: o.withheldOf(r, p.call), Header: o.sessionBinder(p.call)}
 	if settings.Cut == nil && settings.Header == nil {
 		return next.ServeHTTP(w, r)
 	}
 	if settings.Cut != nil {
 		readable(r.Header)
-		settings.Report = o.reporter(p)
-		settings.Refuse = func(w http.ResponseWriter, refusal *answer.Refusal) {
-			p.settled = true
-			o.refuse(w, r, p.call, refusal)
-		}
+		settings.Report, settings.Refuse = o.reporter(p), o.refuser(r, p)
 	}
 	p.answer = excerpt.NewWriter(w, settings)
+	return serveCut(p.answer, r, next)
+}
+
+// serveCut lets a handler write an answer that is cut.
+func serveCut(w *excerpt.Writer, r *http.Request, next caddyhttp.Handler) (err error) {
 	defer func() {
-		if !p.answer.Refused() {
+		if !w.Refused() {
 			return
 		}
 		// That is how reverse_proxy says that its answer was not taken. The client has
@@ -63,11 +64,19 @@ func (o *OAuth) cut(w http.ResponseWriter, r *http.Request, p *passage, next cad
 		}
 		err = nil
 	}()
-	if err = next.ServeHTTP(p.answer, r); err != nil {
+	if err = next.ServeHTTP(w, r); err != nil {
 		return err
 	}
-	_ = p.answer.Close() // the client has gone: there is nobody to tell
+	_ = w.Close() // the client has gone: there is nobody to tell
 	return nil
+}
+
+// refuser answers in place of the server behind.
+func (o *OAuth) refuser(r *http.Request, p *passage) func(http.ResponseWriter, *answer.Refusal) {
+	return func(w http.ResponseWriter, refusal *answer.Refusal) {
+		p.settled = true
+		o.refuse(w, r, p.call, refusal)
+	}
 }
 
 // reporter logs what was withheld because it could not be read: the first of a stream, for
