@@ -38,6 +38,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,7 +73,8 @@ type options struct {
 	time               time.Duration
 	many               int
 	npm                bool
-	profiles           string // folder, "" for none
+	profiles           string         // folder, "" for none
+	rows               *regexp.Regexp // these alone, and what they are held against; nil for all
 }
 
 func readOptions() (options, error) {
@@ -83,6 +85,7 @@ func readOptions() (options, error) {
 	flag.IntVar(&o.many, "many", 10000, "sessions to open, use once and close")
 	flag.BoolVar(&o.npm, "npm", true, "whether to measure what comes from npm, too")
 	flag.StringVar(&o.profiles, "profiles", "", "a `folder` for profiles of the gateway, of CPU and allocations, in each of its rows")
+	rows := flag.String("rows", "", "measure the gateway's rows alone whose names match this `pattern`, and nothing after the table")
 	quick := flag.Bool("quick", false, "a look: -sessions 1,32 -payload 64 -time 300ms -many 1000 -npm=false")
 	flag.Parse()
 	if *quick {
@@ -96,6 +99,11 @@ func readOptions() (options, error) {
 	o.payloads, err2 = numbers("-payload", *payloads, leastText, 1<<20)
 	if err := errors.Join(err, err2); err != nil {
 		return o, err
+	}
+	if *rows != "" {
+		if o.rows, err = regexp.Compile(*rows); err != nil {
+			return o, fmt.Errorf("-rows: %w", err)
+		}
 	}
 	if o.time <= 0 || o.many < 1 || o.many > 50000 {
 		return o, errors.New("-time must be above zero, -many from 1 to 50000")
@@ -131,7 +139,11 @@ func run(opts options, out io.Writer) error {
 		fmt.Fprintf(out, "Load of the machine before: %s\n", load)
 	}
 	r := &report{out: out, options: opts, binary: binary, inCaddy: inCaddy, rows: map[row]result{}, begun: map[string]time.Duration{}}
-	for _, section := range []func() error{r.table, r.setups, r.starting, r.idle, r.perProcess, r.allocations, r.many, r.bars} {
+	sections := []func() error{r.table}
+	if opts.rows == nil {
+		sections = append(sections, r.setups, r.starting, r.idle, r.perProcess, r.allocations, r.many, r.bars)
+	}
+	for _, section := range sections {
 		if err := errors.Join(section(), r.unread); err != nil {
 			return err
 		}

@@ -122,14 +122,7 @@ func residentOf(pid int) int {
 }
 
 func (g *gateway) processes() int {
-	n := 0
-	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", g.cmd.Process.Pid)) // a good pattern
-	for _, file := range children {
-		if list, err := os.ReadFile(file); err == nil {
-			n += len(strings.Fields(string(list)))
-		}
-	}
-	return n
+	return len(descendants(g.cmd.Process.Pid))
 }
 
 func entries(pattern string) int {
