@@ -21,9 +21,14 @@
 // what it measures. Its own cost stands in raw stdio and in bare HTTP, as the server's does,
 // so that both are in the limit twice.
 //
-// After the table come the time that a session takes to begin with a server on Node.js, the
-// start of snapshotd beside that of a server on the SDK of the original one, the memory and the allocations of the gateway, what is left of many sessions, and what of this
-// falls short of the bars.
+// The last columns are the processor time of a call, which says more than rates do on a
+// machine that others use: that of the client, of the process that speaks HTTP, and of the
+// servers.
+//
+// After the table come a division of the gateway's time by what it goes to, the time that a
+// session takes to begin with a server on Node.js, the start of snapshotd beside that of a
+// server on the SDK of the original one, the memory and the allocations of the gateway, what
+// is left of many sessions, and what of this falls short of the bars.
 //
 // Read the ratios, not the rates: those are the machine's.
 package main
@@ -141,7 +146,7 @@ func run(opts options, out io.Writer) error {
 	r := &report{out: out, options: opts, binary: binary, inCaddy: inCaddy, rows: map[row]result{}, begun: map[string]time.Duration{}}
 	sections := []func() error{r.table}
 	if opts.rows == nil {
-		sections = append(sections, r.setups, r.starting, r.idle, r.perProcess, r.allocations, r.many, r.bars)
+		sections = append(sections, r.spending, r.setups, r.starting, r.idle, r.perProcess, r.allocations, r.many, r.bars)
 	}
 	for _, section := range sections {
 		if err := errors.Join(section(), r.unread); err != nil {
