@@ -1,11 +1,7 @@
 package caddymodule
 
 import (
-	"log/slog"
-
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap/exp/zapslog"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/audit"
 )
@@ -23,7 +19,5 @@ func (auditLogger) CaddyModule() caddy.ModuleInfo {
 // newAuditLog writes to Caddy's log. Refusals of mcp_oauth and calls of mcp_stdio are
 // records of the same kind, and go to the same logger.
 func newAuditLog(ctx caddy.Context) *audit.Log {
-	name := string(auditLogger{}.CaddyModule().ID)
-	core := ctx.Logger(auditLogger{}).Core()
-	return audit.New(slog.New(zapslog.NewHandler(core, zapslog.WithName(name), zapslog.AddStacktraceAt(slog.Level(zapcore.InvalidLevel)))))
+	return audit.New(ctx.Logger(auditLogger{}))
 }

@@ -64,7 +64,7 @@ const identityPrefix = "X-Snapgate-"
 // no difference between a hyphen and an underscore.
 func withhold(h http.Header, names ...string) {
 	for _, name := range names {
-		h.Del(name)
+		delete(h, name)
 	}
 	for name := range h {
 		plain := plainName(name)

@@ -199,13 +199,13 @@ func (g *gateway) bearer() string { return "Authorization: Bearer " + g.token }
 // legacy begins sessions.
 func (g *gateway) legacy(scheme, endpoint string) way {
 	w := legacy("legacy, per "+endpoint+", "+scheme, g.urls[site{scheme, endpoint}], g.roots, g.bearer())
-	w.gateway = true
+	w.gateway, w.pid = true, g.cmd.Process.Pid
 	return w
 }
 
 // modern has no sessions: all calls go to the one process of the user, or of all.
 func (g *gateway) modern(scheme, endpoint string) way {
-	return way{name: "modern, per " + endpoint + ", " + scheme, gateway: true, open: func() (*session, error) {
+	return way{name: "modern, per " + endpoint + ", " + scheme, gateway: true, pid: g.cmd.Process.Pid, open: func() (*session, error) {
 		c, err := g.dial(scheme, endpoint, "Mcp-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: echo")
 		if err != nil {
 			return nil, err

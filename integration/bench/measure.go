@@ -16,6 +16,7 @@ type way struct {
 	open    func() (*session, error)
 	foreign bool // not ours: a failure is a result
 	gateway bool // ours
+	pid     int  // of the process that speaks HTTP, or 0
 }
 
 // session is one that was opened. call sends a text and checks that it came back.
@@ -28,6 +29,7 @@ type session struct {
 type result struct {
 	rate            float64 // calls a second, of all sessions
 	p50, p99, setup time.Duration
+	cpu             cost // of one call
 }
 
 // warm is how many calls of each session are not counted.
@@ -85,11 +87,12 @@ func measure(w way, n, payload int, lasting time.Duration) (_ result, err error)
 		})
 	}
 	warming.Wait()
+	before := spent(w.pid)
 	began := time.Now()
 	deadline = began.Add(lasting)
 	close(begin)
 	group.Wait()
-	elapsed := time.Since(began)
+	elapsed, after := time.Since(began), spent(w.pid)
 	for _, err := range failures { // if there are several, they are alike
 		if err != nil {
 			return result{}, err
@@ -99,6 +102,7 @@ func measure(w way, n, payload int, lasting time.Duration) (_ result, err error)
 	return result{
 		rate: float64(len(all)) / elapsed.Seconds(),
 		p50:  percentile(all, 50), p99: percentile(all, 99), setup: percentile(setups, 50),
+		cpu: after.since(before, len(all)),
 	}, nil
 }
 

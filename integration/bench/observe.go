@@ -3,14 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // state is what can be seen of the gateway's process, in bytes and numbers. Where the
@@ -59,46 +57,6 @@ func (g *gateway) profile(name string) ([]byte, error) {
 	return text, err
 }
 
-// profileAll writes profiles of the gateway in each of its rows, which are measured once more
-// for that: to be profiled has a cost.
-func (r *report) profileAll(g *gateway, ways []way, n, payload int) error {
-	if r.options.profiles == "" {
-		return nil
-	}
-	if err := os.MkdirAll(r.options.profiles, 0o755); err != nil {
-		return err
-	}
-	for _, w := range ways {
-		if !w.gateway {
-			continue
-		}
-		name := fmt.Sprintf("%s-%d-%d", strings.ReplaceAll(w.name, ", ", "-"), n, payload)
-		if err := g.profileOne(w, n, payload, filepath.Join(r.options.profiles, name)); err != nil {
-			return fmt.Errorf("profile of %s: %w", w.name, err)
-		}
-	}
-	return nil
-}
-
-// profileOne writes where time goes, and what is allocated, while w is in use.
-func (g *gateway) profileOne(w way, n, payload int, file string) error {
-	done := make(chan error, 1)
-	go func() {
-		_, err := measure(w, n, payload, 5*time.Second)
-		done <- err
-	}()
-	time.Sleep(time.Second) // for the sessions to begin
-	var errs []error
-	for kind, query := range map[string]string{"cpu": "profile?seconds=2", "allocs": "allocs?seconds=1"} {
-		text, err := g.profile(query)
-		if err == nil {
-			err = os.WriteFile(file+"."+kind+".pprof", text, 0o644)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(append(errs, <-done)...)
-}
-
 // number is what follows label at the beginning of a line, or 0.
 func number(text []byte, label string) int {
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -122,14 +80,7 @@ func residentOf(pid int) int {
 }
 
 func (g *gateway) processes() int {
-	n := 0
-	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", g.cmd.Process.Pid)) // a good pattern
-	for _, file := range children {
-		if list, err := os.ReadFile(file); err == nil {
-			n += len(strings.Fields(string(list)))
-		}
-	}
-	return n
+	return len(descendants(g.cmd.Process.Pid))
 }
 
 func entries(pattern string) int {

@@ -66,7 +66,7 @@ func startPeers() (started []*peer, err error) {
 		}
 		address := net.JoinHostPort("localhost", strconv.Itoa(port))
 		way := legacy(p.name, "http://"+address+"/mcp", nil)
-		way.foreign = true
+		way.foreign, way.pid = true, cmd.Process.Pid
 		started = append(started, &peer{way, cmd})
 		if err := listens(address); err != nil {
 			return started, fmt.Errorf("%s: %w", p.name, err)

@@ -40,7 +40,7 @@ func (s *serverProcess) stop() {
 }
 
 func (s *serverProcess) way(name string) way {
-	return way{name: name, open: func() (*session, error) {
+	return way{name: name, pid: s.cmd.Process.Pid, open: func() (*session, error) {
 		c, err := dial(s.url, nil)
 		if err != nil {
 			return nil, err

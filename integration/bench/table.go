@@ -92,10 +92,14 @@ func (r *report) table() error {
 				g.legacy(scheme, "session"), g.legacy(scheme, "user"), g.legacy(scheme, "shared"),
 				g.modern(scheme, "user"), g.modern(scheme, "shared"))
 		}
+		ways = slices.DeleteFunc(ways, func(w way) bool {
+			return w.gateway && r.options.rows != nil && !r.options.rows.MatchString(w.name)
+		})
 		for _, p := range peers {
 			ways = append(ways, p.way)
 		}
-		r.printf("%-27s %8s %6s %8s %9s %9s %8s %10s\n", "", "sessions", "bytes", "calls/s", "p50", "p99", "of limit", "set-up p50")
+		r.printf("%-27s %8s %6s %8s %9s %9s %8s %10s  %20s\n", "", "sessions", "bytes", "calls/s", "p50", "p99", "of limit", "set-up p50", "µs of CPU for a call")
+		r.printf("%-27s %8s %6s %8s %9s %9s %8s %10s  %6s %6s %6s\n", "", "", "", "", "", "", "", "", "client", "HTTP", "server")
 		for _, payload := range r.options.payloads {
 			for _, n := range r.options.sessions {
 				if err := r.block(ways, n, payload); err != nil {
@@ -158,7 +162,10 @@ func median(results []result) result {
 }
 
 func limitOf(raw, bare result) result {
-	return result{rate: 1 / (1/raw.rate + 1/bare.rate), p50: raw.p50 + bare.p50}
+	return result{
+		rate: 1 / (1/raw.rate + 1/bare.rate), p50: raw.p50 + bare.p50,
+		cpu: cost{raw.cpu.client + bare.cpu.client, bare.cpu.http, raw.cpu.servers},
+	}
 }
 
 func (r *report) add(which row, measured result) {
@@ -170,6 +177,6 @@ func (r *report) add(which row, measured result) {
 	if which.name == limit {
 		share, p99, setup = "", "", ""
 	}
-	r.printf("%-27s %8d %6d %8.0f %9v %9s %8s %10s\n", which.name, which.sessions, which.payload,
-		measured.rate, measured.p50, p99, share, setup)
+	r.printf("%-27s %8d %6d %8.0f %9v %9s %8s %10s  %v\n", which.name, which.sessions, which.payload,
+		measured.rate, measured.p50, p99, share, setup, measured.cpu)
 }

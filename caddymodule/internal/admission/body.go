@@ -135,18 +135,13 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 	var late timeout.Timeout
 	rc := http.NewResponseController(w)
 	g.bodies.Begin(&late, func() { _ = rc.SetReadDeadline(past) })
-	var buf bytes.Buffer
-	if r.ContentLength > 0 {
-		// What is announced need not come: more is taken as it does.
-		buf.Grow(int(min(r.ContentLength, readAhead)) + bytes.MinRead)
-	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	inTime := late.End()
 	if err == nil && !inTime {
 		_ = rc.SetReadDeadline(time.Time{}) // it came at the last moment
 	}
 	if err == nil {
-		return buf.Bytes(), nil
+		return body, nil
 	}
 	var large *http.MaxBytesError
 	switch {
@@ -158,6 +153,22 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 		return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body ended too early")
 	}
 	return nil, answer.New(http.StatusBadRequest, protocol.CodeParse, "The body could not be read")
+}
+
+// readAll takes no more memory for a short body than it has bytes. What is announced need not
+// come: for a long one more is taken as it does.
+func readAll(r io.Reader, announced int64) ([]byte, error) {
+	if 0 < announced && announced <= readAhead {
+		body := make([]byte, announced)
+		_, err := io.ReadFull(r, body) // the server ends a body where it is announced to end
+		return body, err
+	}
+	var buf bytes.Buffer
+	if announced > 0 {
+		buf.Grow(readAhead)
+	}
+	_, err := buf.ReadFrom(r)
+	return buf.Bytes(), err
 }
 
 func tooLarge(limit int64) *answer.Refusal {

@@ -5,10 +5,11 @@
 package audit
 
 import (
-	"context"
-	"log/slog"
 	"strings"
+	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // Decisions of a record.
@@ -48,35 +49,51 @@ type Record struct {
 }
 
 // Log writes records. The zero Log and a nil Log write nothing.
-type Log struct{ logger *slog.Logger }
+type Log struct{ logger *zap.Logger }
 
-// New writes to the logger, at level info.
-func New(logger *slog.Logger) *Log { return &Log{logger} }
+// New writes to the logger, at level info; to nowhere if it is nil.
+func New(logger *zap.Logger) *Log { return &Log{logger} }
+
+// fieldLists are kept for the next record: a list of fields is longer than all else of one.
+var fieldLists = sync.Pool{New: func() any { return new([]zap.Field) }}
 
 // Write adds one record. The logger adds the time.
 func (l *Log) Write(r Record) {
 	if l == nil || l.logger == nil {
 		return
 	}
-	attrs := []slog.Attr{
-		slog.String("request_id", r.RequestID),
-		slog.String("user", r.User),
-		slog.String("issuer", r.Issuer),
-		slog.String("client", r.Client),
-		slog.String("era", r.Era),
-		slog.String("method", Clip(r.Method)),
-		slog.String("tool", Clip(r.Tool)),
-		slog.String("decision", r.Decision),
-		slog.String("rule", r.Rule),
-		slog.String("outcome", r.Outcome),
-		slog.Duration("duration", r.Duration),
-		slog.Int("bytes_in", r.BytesIn),
-		slog.Int("bytes_out", r.BytesOut),
+	entry := l.logger.Check(zap.InfoLevel, "call")
+	if entry == nil {
+		return
 	}
+	list := fieldLists.Get().(*[]zap.Field)
+	fields := r.fields((*list)[:0])
+	entry.Write(fields...)
+	clear(fields)
+	*list = fields
+	fieldLists.Put(list)
+}
+
+func (r *Record) fields(to []zap.Field) []zap.Field {
+	to = append(to,
+		zap.String("request_id", r.RequestID),
+		zap.String("user", r.User),
+		zap.String("issuer", r.Issuer),
+		zap.String("client", r.Client),
+		zap.String("era", r.Era),
+		zap.String("method", Clip(r.Method)),
+		zap.String("tool", Clip(r.Tool)),
+		zap.String("decision", r.Decision),
+		zap.String("rule", r.Rule),
+		zap.String("outcome", r.Outcome),
+		zap.Duration("duration", r.Duration),
+		zap.Int("bytes_in", r.BytesIn),
+		zap.Int("bytes_out", r.BytesOut),
+	)
 	if r.Code != 0 {
-		attrs = append(attrs, slog.Int("code", r.Code))
+		to = append(to, zap.Int("code", r.Code))
 	}
-	l.logger.LogAttrs(context.Background(), slog.LevelInfo, "call", attrs...)
+	return to
 }
 
 // maxName is as much of a name as is logged, in bytes. A client chooses names, and must

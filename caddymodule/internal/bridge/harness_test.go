@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/audit"
@@ -58,7 +61,7 @@ func openPer(t testing.TB, per Per, change func(*Settings), env ...string) *gate
 			}}, nil
 		},
 		StampMeta: true, StopTimeout: time.Second,
-		Audit: audit.New(slog.New(g.log)), Logger: slog.New(g.log),
+		Audit: audit.New(zap.New(journalCore{zap.InfoLevel, g.log})), Logger: slog.New(g.log),
 	}
 	if change != nil {
 		change(&settings)
@@ -344,10 +347,40 @@ func (j *journal) Handle(_ context.Context, r slog.Record) error {
 		record[a.Key] = a.Value.String()
 		return true
 	})
+	j.add(record)
+	return nil
+}
+
+func (j *journal) add(record map[string]string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.records = append(j.records, record)
 	j.added.Broadcast()
+}
+
+// journalCore puts audit records into the same journal.
+type journalCore struct {
+	zapcore.LevelEnabler
+	journal *journal
+}
+
+func (c journalCore) With([]zap.Field) zapcore.Core { return c }
+func (c journalCore) Sync() error                   { return nil }
+
+func (c journalCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	return to.AddCore(e, c)
+}
+
+func (c journalCore) Write(e zapcore.Entry, fields []zap.Field) error {
+	values := zapcore.NewMapObjectEncoder()
+	for _, f := range fields {
+		f.AddTo(values)
+	}
+	record := map[string]string{"msg": e.Message}
+	for name, value := range values.Fields {
+		record[name] = fmt.Sprint(value)
+	}
+	c.journal.add(record)
 	return nil
 }
 

@@ -16,11 +16,10 @@ type splice struct {
 
 // Editor collects changes to one message. Whatever it is not told to change keeps
 // its bytes, order and white space. The zero Editor is not usable: see
-// [Message.Edit].
+// [Message.Edit]. Nor is one whose [Editor.Bytes] were taken.
 type Editor struct {
 	m       *Message
 	splices []splice
-	buf     [8]splice
 
 	drop   []droppedPrefix
 	params []string    // to leave params
@@ -37,11 +36,33 @@ type MetaValue struct {
 	Value []byte // raw JSON, on one line
 }
 
+// editors are kept for the next message.
+var editors = sync.Pool{New: func() any { return new(Editor) }}
+
 // Edit begins a set of changes.
 func (m *Message) Edit() *Editor {
-	e := &Editor{m: m}
-	e.splices = e.buf[:0]
+	e := editors.Get().(*Editor)
+	e.m = m
 	return e
+}
+
+// release makes the editor that of another message.
+func (e *Editor) release() {
+	*e = Editor{
+		splices: emptied(e.splices), drop: emptied(e.drop), params: emptied(e.params),
+		set: emptied(e.set), front: emptied(e.front),
+	}
+	editors.Put(e)
+}
+
+// emptied keeps the memory of a short list, and nothing that is in it.
+func emptied[T any](list []T) []T {
+	const short = 16
+	if cap(list) > short {
+		return nil
+	}
+	clear(list[:cap(list)])
+	return list[:0]
 }
 
 // ID replaces the id of a request or response by raw JSON.
@@ -181,8 +202,12 @@ func outermost(sorted []splice) []splice {
 	return kept
 }
 
-// Bytes applies the changes to a new slice.
-func (e *Editor) Bytes() []byte { return e.Append(nil) }
+// Bytes applies the changes to a new slice, and ends the editor's use.
+func (e *Editor) Bytes() []byte {
+	edited := e.Append(nil)
+	e.release()
+	return edited
+}
 
 func (e *Editor) editMeta() {
 	m := e.m

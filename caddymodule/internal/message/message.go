@@ -152,9 +152,9 @@ type Message struct {
 	paramsNil bool     // params is null
 	metaNil   bool     // _meta is null
 
-	topBuf    [6]member
-	paramsBuf [8]member
-	metaBuf   [6]member
+	topBuf    [4]member // as many as nearly all messages have
+	paramsBuf [4]member
+	metaBuf   [4]member
 }
 
 // IsError says whether the message is a response that reports an error.
