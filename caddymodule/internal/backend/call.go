@@ -58,6 +58,9 @@ func (call *Call) client() (id, token []byte) {
 	return call.clientID, call.token
 }
 
+// Conn is the conversation that the call is part of.
+func (call *Call) Conn() *Conn { return call.conn }
+
 // Rebind makes the answer, and what is reported until then, that of another request of
 // the client: the one by which it takes the call up again.
 func (call *Call) Rebind(m *message.Message) {
@@ -82,6 +85,7 @@ func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*
 	c.last++
 	call.id = c.last
 	c.calls[call.id] = call
+	c.silence.asked(c.process.Heard())
 	c.mu.Unlock()
 
 	id := strconv.AppendInt(nil, call.id, 10)

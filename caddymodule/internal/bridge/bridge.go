@@ -83,7 +83,7 @@ type Settings struct {
 	MaxProcesses  int           // at once, of this bridge; default 256
 	Prewarm       int           // processes kept ready for the next comer; default none
 	IdleTimeout   time.Duration // until an unused process ends; default 10 m
-	StartTimeout  time.Duration // for the first answer of a process; default 30 s
+	StartTimeout  time.Duration // for the first answer of a process, or to a ping; default 30 s
 	StopTimeout   time.Duration // for each step of ending one; default 5 s
 	CallTimeout   time.Duration // for one call; default 10 m
 	QueueTimeout  time.Duration // to wait for a process while all are taken; default 10 s

@@ -188,6 +188,9 @@ func (s *server) call(m incoming) {
 	case "die":
 		s.out.Flush()
 		os.Exit(3)
+	case "hang":
+		s.out.Flush()
+		time.Sleep(time.Hour)
 	}
 	for n := range args.Burst {
 		s.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":%d,"fill":"%s"}}`, n, strings.Repeat("x", args.Size))
