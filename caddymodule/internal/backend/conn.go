@@ -62,6 +62,7 @@ type Conn struct {
 	calls   map[int64]*Call
 	closed  error // why no more calls are taken
 	silence silence
+	lapses  map[int64]lapse
 }
 
 // New makes a conversation that has not begun.
@@ -231,6 +232,7 @@ func (c *Conn) receive(line []byte) {
 func (c *Conn) response(m *message.Message) {
 	call := c.take(m.ID, true)
 	if call == nil {
+		c.settle(m.ID)
 		c.cfg.Load().Logger.Debug("the server answered a call that is no longer open")
 		return
 	}

@@ -363,8 +363,11 @@ func (p *pooled) request(m *message.Message) {
 	p.mu.Lock()
 	current := p.current
 	p.mu.Unlock()
-	if m.Method != message.MethodPing && current != nil && p.capabilities.Allows(m) && current.ask(m) {
-		return
+	if m.Method != message.MethodPing && p.capabilities.Allows(m) {
+		p.bridge.hasAsked()
+		if current != nil && !p.unsettled(nil) && current.ask(m) {
+			return
+		}
 	}
 	p.answer(m)
 }
