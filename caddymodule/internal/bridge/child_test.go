@@ -74,6 +74,7 @@ type incoming struct {
 		RequestState    string
 		Arguments       struct {
 			Say   []string // lines to write; $id and $token are those of the request
+			Times int      // how often to write the first of them, if not once; $n is the number
 			Burst int      // notifications to write before them
 			Size  int      // of each, in bytes
 			Every int      // milliseconds between lines
@@ -195,7 +196,10 @@ func (s *server) call(m incoming) {
 	for n := range args.Burst {
 		s.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":%d,"fill":"%s"}}`, n, strings.Repeat("x", args.Size))
 	}
-	for _, text := range args.Say {
+	for n := range args.Times {
+		s.say("%s", strings.NewReplacer("$n", fmt.Sprint(n), "$fill", strings.Repeat("x", args.Size), "$listen", string(s.listening)).Replace(args.Say[0]))
+	}
+	for _, text := range args.Say[min(args.Times, 1):] {
 		text = strings.ReplaceAll(text, "$id", string(m.ID))
 		text = strings.ReplaceAll(text, "$listen", string(s.listening))
 		s.say("%s", strings.ReplaceAll(text, "$token", string(m.Params.Meta.ProgressToken)))
