@@ -48,7 +48,7 @@ func TestEqualIDsOfManyUsersAreNotMixed(t *testing.T) {
 			var all sync.WaitGroup
 			for i, p := range callers {
 				all.Go(func() {
-					for round := range calls / len(callers) {
+					for round := range (calls + len(callers) - 1) / len(callers) {
 						if err := p.collide(round%4, fmt.Sprintf("caller %d, round %d", i, round)); err != nil {
 							t.Errorf("caller %d, round %d: %v", i, round, err)
 							return // one that is mixed up is enough to know
