@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 // one processes that wait for the next comer, and now and then there is another server, which
 // speaks versions of both eras, or of one.
 func soaked(per string, n int) site {
-	born := n / generation
+	born := n / generation // of the server
 	eras := []string{"both", "legacy", "modern"}
 	first := slices.Index([]string{"session", "user", "shared"}, per)
 	s := reloadable("-era", eras[(first+born)%len(eras)])
@@ -59,17 +59,19 @@ func soaked(per string, n int) site {
 type soaking struct {
 	*gateway
 	per     string
+	state   int
 	changed atomic.Int64 // when the server was last replaced, or is to be, in nanoseconds
 }
 
 // goesTo puts the configuration into another state.
 func (g *soaking) goesTo(t *testing.T, n int) {
 	t.Helper()
-	replaces := n%generation == 0
+	replaces := n/generation != g.state/generation
 	if replaces {
 		g.changed.Store(math.MaxInt64)
 	}
 	g.reload(t, soaked(g.per, n))
+	g.state = n
 	if replaces {
 		g.changed.Store(time.Now().UnixNano())
 	}
@@ -107,7 +109,7 @@ func soak(t *testing.T, per string, length time.Duration) {
 		})
 	}
 	all.Wait()
-	g.rests(t, workers, 0)
+	g.rests(t, workers)
 	before := g.idle(t)
 	stop := time.Now().Add(length)
 	var ending atomic.Bool
@@ -125,16 +127,16 @@ func soak(t *testing.T, per string, length time.Duration) {
 	for time.Now().Before(stop) {
 		time.Sleep(700 * time.Millisecond)
 		reloads++
-		g.goesTo(t, reloads)
+		g.goesTo(t, g.state+1)
 	}
 	all.Wait()
-	g.rests(t, workers, reloads)
+	g.rests(t, workers)
 	var answered, asked, refused, resets int64
 	for _, w := range workers {
 		answered, asked, refused, resets = answered+w.answered.Load(), asked+w.asked.Load(), refused+w.refused.Load(), resets+w.resets.Load()
 	}
 	t.Logf("%d calls were answered in %v with %d reloads, and %d questions, %d of them refused; %d connections were reset", answered, length, reloads, asked, refused, resets)
-	if enough := int64(length / time.Second); answered < enough || asked-refused < enough {
+	if enough := int64(length / time.Second); answered < enough || asked-refused < enough/4 {
 		t.Errorf("%d calls and %d questions were answered in %v: that is no load", answered, asked-refused, length)
 	}
 	if most := int64(2 * reloads); resets > most {
@@ -145,16 +147,19 @@ func soak(t *testing.T, per string, length time.Duration) {
 
 // rests waits until nothing is left but the calls that wait in vain for their clients, which
 // they do for minutes, and ends these with their server.
-func (g *soaking) rests(t *testing.T, workers []*worker, reloads int) {
+func (g *soaking) rests(t *testing.T, workers []*worker) {
 	t.Helper()
-	g.goesTo(t, reloads+reloads%2) // no process waits for the next comer
+	if g.state%2 == 1 {
+		g.goesTo(t, g.state+1) // in which no process waits for the next comer
+	}
 	g.client.CloseIdleConnections()
 	vain := 0
 	for _, w := range workers {
 		vain += w.unknownSince(time.Unix(0, g.changed.Load()).Add(-time.Second))
 	}
 	await(t, "the end of all processes that nobody uses", func() bool { return len(g.processes(t)) <= vain })
-	g.goesTo(t, 2*generation*(1+reloads/generation))
+	born := g.state/generation + 1
+	g.goesTo(t, (born+born%2)*generation) // neither does one there
 }
 
 // worker is one user's client, which has a legacy session now and then.
