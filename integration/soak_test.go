@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -30,21 +32,59 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// soaked is the configuration in its state number n: each state has other limits, and now
-// and then another server, with which all sessions end.
+// soaked is the configuration in its state number n: each state has other limits, every other
+// one processes that wait for the next comer, and now and then there is another server, which
+// speaks versions of both eras, or of one.
 func soaked(per string, n int) site {
-	s := reloadable()
+	born := n / generation // of the server
+	eras := []string{"both", "legacy", "modern"}
+	first := slices.Index([]string{"session", "user", "shared"}, per)
+	s := reloadable("-era", eras[(first+born)%len(eras)])
 	s.stdio = []string{
-		"per " + per, "idle_timeout 1s", "call_timeout 1s", "stop_timeout 1s", "max_processes 64",
-		fmt.Sprintf("env GENERATION %d", n/6),
+		"per " + per, "idle_timeout 1s", "call_timeout 1s", "start_timeout 8s", "stop_timeout 1s", "max_processes 64",
+		fmt.Sprintf("env GENERATION %d", born),
 	}
 	s.oauth = []string{"clock_skew 0s"}
 	s.mcp = []string{fmt.Sprintf("limits {\n concurrent %d\n sessions 24\n}", 64+n)}
+	if born%2 == 1 { // the processes of the others are told of their user when they start
+		s.mcp = append(s.mcp, "identity meta")
+		if n%2 == 1 {
+			s.stdio = append(s.stdio, "prewarm 2")
+		}
+	}
 	return s
 }
 
+// soaking is one gateway and what is known of it.
+type soaking struct {
+	*gateway
+	per     string
+	state   int
+	changed atomic.Int64 // when the server was last replaced, or is to be, in nanoseconds
+}
+
+// goesTo puts the configuration into another state.
+func (g *soaking) goesTo(t *testing.T, n int) {
+	t.Helper()
+	replaces := n/generation != g.state/generation
+	if replaces {
+		g.changed.Store(math.MaxInt64)
+	}
+	g.reload(t, soaked(g.per, n))
+	g.state = n
+	if replaces {
+		g.changed.Store(time.Now().UnixNano())
+	}
+}
+
+// replacedSince says whether the server was replaced after that time, or shortly before: what
+// was sent then may have come to the one before.
+func (g *soaking) replacedSince(began time.Time) bool {
+	return g.changed.Load() > began.Add(-time.Second).UnixNano()
+}
+
 func soak(t *testing.T, per string, length time.Duration) {
-	g := start(t, soaked(per, 0))
+	g := &soaking{gateway: start(t, soaked(per, 0)), per: per}
 	g.dialAgain()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -57,6 +97,7 @@ func soak(t *testing.T, per string, length time.Duration) {
 			never:  filepath.Join(t.TempDir(), "never"),
 		})
 	}
+	habits := append(slices.Clone(habits), further...)
 	// Whatever is made once, such as threads and caches, is made by the first round.
 	var all sync.WaitGroup
 	for _, w := range workers {
@@ -64,32 +105,39 @@ func soak(t *testing.T, per string, length time.Duration) {
 			for _, h := range habits {
 				w.do(h)
 			}
+			w.comesBack(0)
 		})
 	}
 	all.Wait()
+	g.rests(t, workers)
 	before := g.idle(t)
 	stop := time.Now().Add(length)
+	var ending atomic.Bool
+	defer all.Wait() // before the gateway ends, whatever happens here
+	defer ending.Store(true)
 	for _, w := range workers {
 		all.Go(func() {
-			for time.Now().Before(stop) {
+			for time.Now().Before(stop) && !ending.Load() {
 				w.do(habits[w.random.IntN(len(habits))])
 			}
+			w.comesBack(0)
 		})
 	}
 	reloads := 0
 	for time.Now().Before(stop) {
 		time.Sleep(700 * time.Millisecond)
 		reloads++
-		g.reload(t, soaked(per, reloads))
+		g.goesTo(t, g.state+1)
 	}
 	all.Wait()
-	var answered, resets int64
+	g.rests(t, workers)
+	var answered, asked, refused, resets int64
 	for _, w := range workers {
-		answered, resets = answered+w.answered.Load(), resets+w.resets.Load()
+		answered, asked, refused, resets = answered+w.answered.Load(), asked+w.asked.Load(), refused+w.refused.Load(), resets+w.resets.Load()
 	}
-	t.Logf("%d calls were answered in %v with %d reloads; %d connections were reset", answered, length, reloads, resets)
-	if answered < int64(length/time.Second) {
-		t.Errorf("%d calls were answered in %v: that is no load", answered, length)
+	t.Logf("%d calls were answered in %v with %d reloads, and %d questions, %d of them refused; %d connections were reset", answered, length, reloads, asked, refused, resets)
+	if enough := int64(length / time.Second); answered < enough || asked-refused < enough/4 {
+		t.Errorf("%d calls and %d questions were answered in %v: that is no load", answered, asked-refused, length)
 	}
 	if most := int64(2 * reloads); resets > most {
 		t.Errorf("%d connections were reset in %d reloads", resets, reloads)
@@ -97,10 +145,27 @@ func soak(t *testing.T, per string, length time.Duration) {
 	g.returnsTo(t, before)
 }
 
+// rests waits until nothing is left but the calls that wait in vain for their clients, which
+// they do for minutes, and ends these with their server.
+func (g *soaking) rests(t *testing.T, workers []*worker) {
+	t.Helper()
+	if g.state%2 == 1 {
+		g.goesTo(t, g.state+1) // in which no process waits for the next comer
+	}
+	g.client.CloseIdleConnections()
+	vain := 0
+	for _, w := range workers {
+		vain += w.unknownSince(time.Unix(0, g.changed.Load()).Add(-time.Second))
+	}
+	await(t, "the end of all processes that nobody uses", func() bool { return len(g.processes(t)) <= vain })
+	born := g.state/generation + 1
+	g.goesTo(t, (born+born%2)*generation) // neither does one there
+}
+
 // worker is one user's client, which has a legacy session now and then.
 type worker struct {
 	t       *testing.T
-	gateway *gateway
+	gateway *soaking
 	name    string
 	user    string
 	random  *rand.Rand
@@ -108,8 +173,10 @@ type worker struct {
 	calls   int
 	token   string
 	session *peer // nil while there is none
+	parked  []parked
+	lost    []time.Time // when a call was left that may wait for it, and nobody knows
 
-	answered, resets atomic.Int64
+	answered, asked, refused, resets atomic.Int64
 }
 
 // peer is a client of either era.

@@ -15,7 +15,9 @@ type habit func(w *worker, p *peer)
 var habits = []habit{
 	(*worker).echoes, (*worker).echoes, (*worker).echoes, (*worker).watches, (*worker).watches,
 	(*worker).cancels, (*worker).drops, (*worker).waitsInVain, (*worker).readsSlowly, (*worker).listens,
-	(*worker).crashes, (*worker).expires, (*worker).ends, (*worker).forgets,
+	(*worker).crashes, (*worker).expires, (*worker).ends, (*worker).forgets, (*worker).freezes,
+	(*worker).isAsked, (*worker).isAsked, (*worker).isAsked, (*worker).leavesAQuestion, (*worker).leavesAQuestion,
+	(*worker).answersTwice, (*worker).returns,
 }
 
 func (w *worker) echoes(p *peer) {
@@ -38,7 +40,8 @@ func (w *worker) watches(p *peer) {
 		return
 	}
 	for _, message := range a.messages() {
-		if !strings.Contains(message, `"`+mark+`"`) {
+		// That lists may have changed is told to every session, on the stream that it reads.
+		if !strings.Contains(message, `"`+mark+`"`) && !strings.Contains(message, `/list_changed"`) {
 			w.t.Errorf("%s: the call was told %s", w.name, message)
 		}
 	}
@@ -46,7 +49,8 @@ func (w *worker) watches(p *peer) {
 
 // held calls a tool that never answers by itself.
 func (w *worker) held(p *peer, id any) string {
-	return p.toolCall(id, "hold", object{"file": w.never})
+	// Once it is cancelled the server has something to say after all, most of the time.
+	return p.toolCall(id, "hold", object{"file": w.never, "late": w.random.IntN(8) > 0})
 }
 
 // cancels gives up a call in mid-flight: by notification, or by closing the stream.
@@ -148,6 +152,13 @@ func (w *worker) crashes(p *peer) {
 	if !w.judge("crash", a, err, "") {
 		w.t.Errorf("%s: a server that has ended answers: %s", w.name, a.body)
 	}
+}
+
+// freezes is a server that reads nothing for a while.
+func (w *worker) freezes(p *peer) {
+	mark := w.mark()
+	a, err := p.try(http.MethodPost, p.toolCall(1, "freeze", object{"text": mark, "count": w.random.IntN(500)}))
+	w.judge("freeze", a, err, mark)
 }
 
 // expires goes on with a token whose time is over.

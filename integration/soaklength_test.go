@@ -14,3 +14,10 @@ func soakTime(*testing.T) time.Duration {
 	}
 	return 10 * time.Second
 }
+
+// generation is how many reloads keep the server that is configured. With each new one all
+// sessions end.
+const generation = 4
+
+// further is what clients and servers do beside the rest.
+var further []habit

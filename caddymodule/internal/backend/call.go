@@ -45,6 +45,7 @@ type Call struct {
 	listen bool
 	stamp  []message.MetaValue
 	sink   Sink
+	whose  any
 
 	mu       sync.Mutex
 	clientID []byte
@@ -58,6 +59,9 @@ func (call *Call) client() (id, token []byte) {
 	return call.clientID, call.token
 }
 
+// Conn is the conversation that the call is part of.
+func (call *Call) Conn() *Conn { return call.conn }
+
 // Rebind makes the answer, and what is reported until then, that of another request of
 // the client: the one by which it takes the call up again.
 func (call *Call) Rebind(m *message.Message) {
@@ -70,9 +74,15 @@ func (call *Call) Rebind(m *message.Message) {
 // keys that the client wrote were removed. The error wraps [ErrClosed], or one of
 // package process: then nothing reached the child and sink stays silent.
 func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*Call, error) {
+	return c.CallFor(nil, m, stamp, sink)
+}
+
+// CallFor is [Conn.Call] for one whom the child may ask something in mid-call. whose is what
+// [Conn.Lapsed] tells callers apart by: it is compared, and kept after the call.
+func (c *Conn) CallFor(whose any, m *message.Message, stamp []message.MetaValue, sink Sink) (*Call, error) {
 	call := &Call{
 		conn: c, clientID: m.ID, token: m.Meta.Get(message.MetaProgressToken),
-		method: m.Method, listen: m.Method == message.MethodListen, stamp: stamp, sink: sink,
+		method: m.Method, listen: m.Method == message.MethodListen, stamp: stamp, sink: sink, whose: whose,
 	}
 	c.mu.Lock()
 	if c.closed != nil {
@@ -82,6 +92,7 @@ func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*
 	c.last++
 	call.id = c.last
 	c.calls[call.id] = call
+	c.silence.asked(c.process.Heard())
 	c.mu.Unlock()
 
 	id := strconv.AppendInt(nil, call.id, 10)
@@ -107,7 +118,7 @@ func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*
 // call was still in flight.
 func (call *Call) Cancel(m *message.Message, reason string) bool {
 	id := strconv.AppendInt(nil, call.id, 10)
-	if call.conn.take(id, true) == nil {
+	if !call.conn.lapse(call) {
 		return false
 	}
 	// If the child can't be told, it is ending: there is nothing to cancel.

@@ -93,6 +93,8 @@ func play(how string) {
 				text = strings.ReplaceAll(text, "$token", string(m.Params.Meta.ProgressToken))
 				os.Stdout.WriteString(undo(text) + "\n")
 			}
+		case m.Params.Name == "mumble":
+			fmt.Fprintln(os.Stderr, "still at it")
 		case m.Params.Name == "die":
 			os.Exit(3)
 		}

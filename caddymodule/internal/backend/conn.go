@@ -45,6 +45,8 @@ type Config struct {
 	// do not say which call they belong to, from one goroutine and in order. It must
 	// not block.
 	Unclaimed func(m *message.Message, frame []byte)
+	// Hangs, if set, is called when [Conn.Doubt] has found that the child hangs.
+	Hangs func(reason string)
 	// Closed is called once, when the process is gone and every call has been told.
 	Closed func(err error)
 }
@@ -55,10 +57,12 @@ type Conn struct {
 	process *process.Process
 	started chan struct{} // closed once process is set
 
-	mu     sync.Mutex
-	last   int64
-	calls  map[int64]*Call
-	closed error // why no more calls are taken
+	mu      sync.Mutex
+	last    int64
+	calls   map[int64]*Call
+	closed  error // why no more calls are taken
+	silence silence
+	lapses  map[int64]lapse
 }
 
 // New makes a conversation that has not begun.
@@ -228,6 +232,7 @@ func (c *Conn) receive(line []byte) {
 func (c *Conn) response(m *message.Message) {
 	call := c.take(m.ID, true)
 	if call == nil {
+		c.settle(m.ID)
 		c.cfg.Load().Logger.Debug("the server answered a call that is no longer open")
 		return
 	}

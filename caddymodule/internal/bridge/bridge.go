@@ -53,6 +53,7 @@ const (
 	keepalive = 15 * time.Second // between comments on an event stream
 	writeTime = 30 * time.Second // for one write to a client
 	lifespan  = 4 * time.Minute  // before an event stream ends to be resumed
+	settling  = time.Minute      // until a cancelled call is taken to have ended
 )
 
 // Per says who shares a process.
@@ -83,7 +84,7 @@ type Settings struct {
 	MaxProcesses  int           // at once, of this bridge; default 256
 	Prewarm       int           // processes kept ready for the next comer; default none
 	IdleTimeout   time.Duration // until an unused process ends; default 10 m
-	StartTimeout  time.Duration // for the first answer of a process; default 30 s
+	StartTimeout  time.Duration // for the first answer of a process, or to a ping; default 30 s
 	StopTimeout   time.Duration // for each step of ending one; default 5 s
 	CallTimeout   time.Duration // for one call; default 10 m
 	QueueTimeout  time.Duration // to wait for a process while all are taken; default 10 s
@@ -135,6 +136,7 @@ type Bridge struct {
 	seats      limit.Gauge // sessions that share a process, by user
 
 	lifespan time.Duration // of one event stream that a client resumes
+	settling time.Duration // of calls that were cancelled
 	silences *timeout.Queue
 	writes   *timeout.Queue // of answers
 
@@ -164,6 +166,7 @@ type Bridge struct {
 	modernServer bool // a process of it was found modern
 	initialized  bool // a process of it has taken initialize
 	modernOnly   bool // one that refused it was found modern
+	asks         bool // a process of it has asked the client of a call something
 }
 
 // New makes a bridge. Nothing is started before the first call.
@@ -175,6 +178,7 @@ func New(per Per) *Bridge {
 	b := &Bridge{
 		per:      per,
 		lifespan: lifespan,
+		settling: settling,
 		silences: timeout.NewQueue(silence),
 		writes:   timeout.NewQueue(writeTime),
 		stopping: make(chan struct{}),

@@ -69,14 +69,20 @@ type incoming struct {
 		RequestID json.RawMessage
 		URI       string
 
+		Mark string   // of a call that "keep" was called with
+		Say  []string // as below
+		Die  bool
+
 		ProtocolVersion string
 		Notifications   json.RawMessage
 		RequestState    string
 		Arguments       struct {
 			Say   []string // lines to write; $id and $token are those of the request
+			Times int      // how often to write the first of them, if not once; $n is the number
 			Burst int      // notifications to write before them
 			Size  int      // of each, in bytes
 			Every int      // milliseconds between lines
+			Mark  string
 		}
 		Meta struct{ ProgressToken json.RawMessage } `json:"_meta"`
 	}
@@ -87,13 +93,14 @@ type server struct {
 	out  *bufio.Writer
 	seen []string
 	held map[string]json.RawMessage // calls that wait, by their own id
+	kept map[string]incoming        // calls of "keep", by mark
 
 	listening json.RawMessage // id of the newest listen
 }
 
 func play() {
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
-	s := server{out: bufio.NewWriterSize(os.Stdout, 1<<16), held: map[string]json.RawMessage{}}
+	s := server{out: bufio.NewWriterSize(os.Stdout, 1<<16), held: map[string]json.RawMessage{}, kept: map[string]incoming{}}
 	for {
 		raw, err := in.ReadString('\n')
 		if err != nil {
@@ -155,6 +162,8 @@ func (s *server) answer(m incoming) {
 			s.result(s.listening, `{"resultType":"complete"}`)
 			s.listening = nil
 		}
+	case "notifications/act": // what the test wants said about a call that is kept
+		s.act(m)
 	case "notifications/release": // all calls that are held
 		for id := range s.held {
 			s.result(s.held[id], `{"released":true}`)
@@ -162,6 +171,17 @@ func (s *server) answer(m incoming) {
 		}
 	case "unknown":
 		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`, m.ID)
+	}
+}
+
+func (s *server) act(m incoming) {
+	if m.Params.Die {
+		s.out.Flush()
+		os.Exit(3)
+	}
+	of := s.kept[m.Params.Mark]
+	for _, text := range m.Params.Say {
+		s.say("%s", strings.NewReplacer("$id", string(of.ID), "$token", string(of.Params.Meta.ProgressToken)).Replace(text))
 	}
 }
 
@@ -183,16 +203,29 @@ func (s *server) call(m incoming) {
 		default:
 			s.result(m.ID, `{"resultType":"complete","rounds":2}`)
 		}
+	case "keep":
+		s.kept[args.Mark] = m
 	case "hold":
 		s.held[string(m.ID)] = m.ID
 	case "die":
 		s.out.Flush()
 		os.Exit(3)
+	case "deaf": // to what comes after its question
+		s.result(m.ID, `{"resultType":"input_required","inputRequests":{"where":{"method":"roots/list"}}}`)
+		s.out.Flush()
+		os.Stdin.Close()
+		time.Sleep(time.Hour)
+	case "hang":
+		s.out.Flush()
+		time.Sleep(time.Hour)
 	}
 	for n := range args.Burst {
 		s.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":%d,"fill":"%s"}}`, n, strings.Repeat("x", args.Size))
 	}
-	for _, text := range args.Say {
+	for n := range args.Times {
+		s.say("%s", strings.NewReplacer("$n", fmt.Sprint(n), "$fill", strings.Repeat("x", args.Size), "$listen", string(s.listening)).Replace(args.Say[0]))
+	}
+	for _, text := range args.Say[min(args.Times, 1):] {
 		text = strings.ReplaceAll(text, "$id", string(m.ID))
 		text = strings.ReplaceAll(text, "$listen", string(s.listening))
 		s.say("%s", strings.ReplaceAll(text, "$token", string(m.Params.Meta.ProgressToken)))

@@ -69,7 +69,7 @@ func (f *follower) run(r *http.Request, from int64, until <-chan time.Time) {
 	}
 	ticker := time.NewTicker(keepalive)
 	defer ticker.Stop()
-	sessionOver := f.session.over
+	sessionOver, stopping := f.session.over, f.session.bridge.stopping
 	leaving := false
 	for {
 		if over, err := f.drain(); over || err != nil {
@@ -92,8 +92,13 @@ func (f *follower) run(r *http.Request, from int64, until <-chan time.Time) {
 			return
 		case <-sessionOver:
 			sessionOver = nil // its streams end now; what they have said is still written
-		case <-f.session.bridge.stopping:
-			return
+		case <-stopping:
+			if f.source == f.session.standalone {
+				return
+			}
+			// The call ends within the stop timeout, and its answer is still written.
+			stopping, f.resumes = nil, false
+			until = time.After(f.session.bridge.settings.Load().StopTimeout + time.Second)
 		case <-until:
 			if !f.resumes {
 				return

@@ -34,7 +34,7 @@ const patience = 20 * time.Second
 
 // gateway is a bridge behind a real HTTP server. The header X-User says who calls,
 // X-Issuer and X-Claim who says so and by what, X-Expires for how much longer the token is
-// good.
+// good, X-Call-Timeout and X-Start-Timeout how long this call may take, and a start.
 type gateway struct {
 	t        testing.TB
 	bridge   *Bridge
@@ -77,7 +77,7 @@ func openPer(t testing.TB, per Per, change func(*Settings), env ...string) *gate
 			call.Refuse(w, refusal)
 			return
 		}
-		g.bridge.ServeCall(w, r, call, g.settings)
+		g.bridge.ServeCall(w, r, call, timed(r, g.settings))
 	}))
 	g.url, g.client = srv.URL, srv.Client()
 	t.Cleanup(func() {

@@ -38,6 +38,9 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 		p := b.pick(key, alone)
 		freed := b.freed
 		room := b.processes < settings.MaxProcesses && (b.per == PerShared || b.perUser.InUse(key.owner.key()) < settings.MaxSessions)
+		if p == nil && !room {
+			p = b.pickUnsettled(key)
+		}
 		if p == nil && room && (len(b.pool[key]) == 0 || time.Since(began) >= queuePatience || b.allParked(key)) {
 			p = b.newPooled(key)
 			p.version, p.capabilities, p.taken = protocol.Version20251125, capabilities, alone
@@ -71,18 +74,53 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 	}
 }
 
-// pick finds a process of a kind, and takes it if it is to be had alone. b.mu is held.
+// pick finds a process of a kind, and takes it if it is to be had alone: then, if the server
+// is one that asks, it is none to which a question of a cancelled call may come. b.mu is held.
 func (b *Bridge) pick(key kind, alone bool) *pooled {
 	for _, p := range b.pool[key] {
 		if !alone {
 			return p
 		}
+		if !p.taken && !(b.asks && p.unsettled(nil)) {
+			p.taken = true
+			return p
+		}
+	}
+	return nil
+}
+
+// pickUnsettled takes a process where there is no room for another. What its server asks is
+// refused. b.mu is held.
+func (b *Bridge) pickUnsettled(key kind) *pooled {
+	for _, p := range b.pool[key] {
 		if !p.taken {
 			p.taken = true
 			return p
 		}
 	}
 	return nil
+}
+
+// unsettled says whether the server may still be at a cancelled call of another, who could
+// be meant by what it asks.
+func (p *pooled) unsettled(of any) bool {
+	select {
+	case <-p.ready:
+		return p.conn != nil && p.conn.Lapsed(of, p.bridge.settling)
+	default:
+		return false
+	}
+}
+
+// solo is whose the calls are that have a process for themselves: each that was cancelled
+// before is another's.
+type solo struct{}
+
+// hasAsked remembers that the server is one that asks.
+func (b *Bridge) hasAsked() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asks = true
 }
 
 // allParked says whether every process of a kind waits for its client. b.mu is held.
@@ -221,7 +259,7 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 	p.mu.Unlock()
 	// The server may ask before Call has returned: ask waits for the lock.
 	relay.mu.Lock()
-	relay.call, err = p.conn.Call(m, settings.stamp(call.Principal), relay)
+	relay.call, err = p.conn.CallFor(solo{}, m, settings.stamp(call.Principal), relay)
 	relay.mu.Unlock()
 	if err != nil {
 		p.freeFrom(relay)

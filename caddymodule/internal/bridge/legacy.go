@@ -155,6 +155,7 @@ func (s *session) conclude(settings *Settings, x *exchange, in *inCall, sent *ba
 	m := x.call.Message
 	if err != nil && sent != nil {
 		s.cancelCall(in, err.Error())
+		s.bridge.doubt(sent.Conn(), settings)
 	}
 	s.finish(m, in, x.began || x.gone)
 	x.record(settings.Audit, last, err)
@@ -211,7 +212,7 @@ func (s *session) occupy(launch Launch, settings *Settings, open opener) {
 	defer s.mu.Unlock()
 	s.digest = launch.Digest
 	s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
-	s.conn = open(backend.Config{Era: protocol.Legacy, Unclaimed: s.fromServer, Closed: s.closed})
+	s.conn = open(backend.Config{Era: protocol.Legacy, Unclaimed: s.fromServer, Hangs: s.hangs, Closed: s.closed})
 }
 
 func (b *Bridge) makeSession(call *admission.Call) *session {

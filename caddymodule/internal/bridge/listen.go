@@ -76,6 +76,9 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 			return refusal
 		}
 	}
+	if p.server == nil && b.per == PerShared && !p.modern.Stamps() {
+		asks.URIs = nil // what would reach nobody is not granted
+	}
 	l := &listener{
 		id: call.Message.ID, stream: &stream{request: call.Message.ID},
 		owner: ownerOf(call.Principal), user: user(call.Principal), stamp: settings.stamp(call.Principal),

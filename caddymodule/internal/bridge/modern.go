@@ -110,6 +110,7 @@ func (b *Bridge) run(w http.ResponseWriter, r *http.Request, call *admission.Cal
 	last, err := x.run(w, r, modernDeadline(call, settings))
 	if err != nil && sent != nil {
 		sent.Cancel(nil, err.Error())
+		b.doubt(sent.Conn(), settings)
 	}
 	x.record(settings.Audit, last, err)
 	return last
@@ -219,7 +220,7 @@ func (p *pooled) start(call *admission.Call, settings *Settings, legacy bool) {
 		if p.ended {
 			return closing()
 		}
-		cfg := backend.Config{Era: protocol.Modern, Unclaimed: p.fromServer, Closed: p.closed}
+		cfg := backend.Config{Era: protocol.Modern, Unclaimed: p.fromServer, Hangs: p.hangs, Closed: p.closed}
 		if legacy {
 			cfg.Era = protocol.Legacy
 		}

@@ -178,6 +178,14 @@ func (o ownUpdates) Deliver(e backend.Event) {
 	o.stream.Deliver(e)
 }
 
+// discovery is the stream of a server/discover at a process that all users share. What would
+// reach nobody is not offered.
+type discovery struct{ *stream }
+
+func (discovery) Adjust(m *message.Message, edit *message.Editor) {
+	translate.WithholdSubscribe(m, edit)
+}
+
 // stampedFor says whether the server has written that a notification is for the user.
 func stampedFor(m *message.Message, user string) bool {
 	stamp, ok := m.Meta.String(identity.UpdateKey)
@@ -200,6 +208,8 @@ func (p *pooled) sink(s *stream, call *admission.Call) backend.Sink {
 	switch m := call.Message; {
 	case m.Method == message.MethodToolsList:
 		return lesson{s, p.headers}
+	case m.Method == message.MethodDiscover && p.bridge.per == PerShared:
+		return discovery{s}
 	case m.Method == message.MethodListen && p.bridge.per == PerShared:
 		return readUpdates{ownUpdates{s, user(call.Principal)}, call.Visible}
 	case m.Method == message.MethodListen && call.Visible != nil:
@@ -353,8 +363,11 @@ func (p *pooled) request(m *message.Message) {
 	p.mu.Lock()
 	current := p.current
 	p.mu.Unlock()
-	if m.Method != message.MethodPing && current != nil && p.capabilities.Allows(m) && current.ask(m) {
-		return
+	if m.Method != message.MethodPing && p.capabilities.Allows(m) {
+		p.bridge.hasAsked()
+		if current != nil && !p.unsettled(nil) && current.ask(m) {
+			return
+		}
 	}
 	p.answer(m)
 }

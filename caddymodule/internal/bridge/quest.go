@@ -10,6 +10,7 @@ import (
 
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 	"github.com/snapgate/snapgate/identity"
 )
@@ -164,6 +165,8 @@ func (q *quest) again() {
 	}
 	call, err := q.s.sendTo(q.p.conn, request, q.stamp, q.in, q.sink)
 	switch {
+	case errors.Is(err, process.ErrExited):
+		q.fail(backend.ErrClosed) // it has not been seen to end yet
 	case err != nil:
 		q.fail(err)
 	case q.stopped():

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,6 +45,22 @@ func TestACallOutlivesItsConnectionAndIsResumed(t *testing.T) {
 	g.get(t.Context(), resuming(s, "c99-1")...).holds(http.StatusBadRequest, `-32600`)
 	g.get(t.Context(), resuming(g.session("alice"), last)...).holds(http.StatusBadRequest, `-32600`)
 	g.get(t.Context(), append(resuming(s, last), "X-User", "mallory")...).holds(http.StatusNotFound, `-32001`)
+}
+
+// A gateway that goes down lets calls finish, and those who have come back for them as well.
+func TestAResumedCallIsAnsweredWhileTheGatewayGoesDown(t *testing.T) {
+	g := open(t, func(s *Settings) { s.StopTimeout = patience })
+	s := g.session("alice")
+	lines := append(slices.Repeat([]string{fmt.Sprintf(progress, 1)}, 20), answered)
+	call := g.post(tool(`1`, "own", `"every":30,`+saying(lines...)), s...)
+	last := call.says("")
+	rest := g.resume(t.Context(), s, last)
+	g.bridge.Shutdown()
+	for range 20 {
+		rest.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":1}}`)
+	}
+	rest.says(`{"jsonrpc":"2.0","id":1,"result":{"done":true}}`)
+	rest.ends()
 }
 
 func TestACallMayBeResumedWhileItRuns(t *testing.T) {

@@ -154,7 +154,7 @@ func (s *session) send(conn *backend.Conn, call *admission.Call, stamp []message
 
 // sendTo is send where the answer does not go to the client as it is.
 func (s *session) sendTo(conn *backend.Conn, m *message.Message, stamp []message.MetaValue, in *inCall, sink backend.Sink) (*backend.Call, error) {
-	call, err := conn.Call(m, stamp, sink)
+	call, err := conn.CallFor(s.id, m, stamp, sink)
 	s.mu.Lock()
 	if call != nil {
 		in.call = call // otherwise the one of the round before stays, which has ended

@@ -243,12 +243,12 @@ func (s *session) vacate(reason string) {
 	asked, at, listener := s.asked, s.share.tenants, s.share.listener
 	s.asked = map[string]asking{}
 	s.mu.Unlock()
+	for _, in := range calls { // first, since a refused question may be the end of its call
+		s.withdraw(in, reason)
+	}
 	for _, open := range asked {
 		refusal := answer.New(http.StatusOK, protocol.CodeInternal, "The client has ended its session")
 		_ = open.from.Say(refusal.Frame(open.id)) // if it can't be told, it is ending
-	}
-	for _, in := range calls {
-		s.withdraw(in, reason)
 	}
 	if at != nil {
 		at.remove(s)

@@ -329,6 +329,26 @@ func TestAServerThatDoesNotStampHasNoSubscriptions(t *testing.T) {
 	}
 }
 
+// Nor does a modern one, whichever client asks what there is, or listens all the same.
+func TestAModernServerThatDoesNotStampHasNoSubscriptions(t *testing.T) {
+	for declared, offered := range map[string]string{
+		capabilities: `"resources":{"listChanged":true}`,
+		stamping:     `"resources":{"subscribe":true}`,
+	} {
+		for per, want := range map[Per]string{PerShared: offered, PerUser: `"resources":{"subscribe":true`} {
+			g := sharing(t, per, nil, capabilitiesVar+"="+declared)
+			body, header := modern(`"d"`, "server/discover", ``)
+			g.post(body, header...).holds(http.StatusOK, want)
+		}
+	}
+	g := sharing(t, PerShared, nil, capabilitiesVar+"="+capabilities)
+	body, header := modern(`"l"`, "subscriptions/listen", `"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a://b"]}`)
+	g.post(body, header...).says(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"l"},"notifications":{"toolsListChanged":true}}}`)
+	if line := g.log.read(t, "subscriptions/listen"); strings.Contains(line, "a://b") {
+		t.Errorf("the server was asked %s", line)
+	}
+}
+
 // Row: shared kinds start a new child and replay the handshake.
 func TestASessionOutlivesASharedProcess(t *testing.T) {
 	g := sharing(t, PerUser, nil)

@@ -142,7 +142,7 @@ func (t *tenants) audience(m *message.Message) []*session {
 		if m.Method == message.MethodPing || !t.p.capabilities.Allows(m) {
 			return nil
 		}
-		return t.only()
+		return slices.DeleteFunc(t.only(), func(s *session) bool { return t.p.unsettled(s.id) })
 	case m.Method == translate.ResourceUpdated:
 		return t.subscribers(m, shared)
 	case translate.Announced(m.Method):

@@ -175,7 +175,7 @@ func TestTheLastWhoLeavesEndsTheListen(t *testing.T) {
 
 // Each user of a process that all share has a listen of their own.
 func TestUsersOfASharedServerListenForThemselves(t *testing.T) {
-	g := sharing(t, PerShared, nil)
+	g := sharing(t, PerShared, nil, capabilitiesVar+"="+stamping)
 	g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true}`)
 	b := g.listening(t.Context(), `"b"`, "bob", `{"resourceSubscriptions":["a://1"]}`)
 	g.tells("bob", updatedFor("a://1", "$listen"), strings.Replace(updatedFor("a://1/2", "$listen"), `{"io`, `{"io.github.snapgate/user":"`+userKey("bob")+`","io`, 1))

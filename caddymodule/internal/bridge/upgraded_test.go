@@ -144,6 +144,24 @@ func (g *gateway) respond(body string, header ...string) {
 	}
 }
 
+// A server that takes no answer any more is one that has ended, whatever it still does.
+func TestAServerThatDoesNotTakeTheInputHasEnded(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.asking("alice")
+	resp := g.post(tool(`1`, "deaf", ``), header...)
+	resp.says("") // where it would resume
+	resp.says(`{"id":"snapgate-1","jsonrpc":"2.0","method":"roots/list"}`)
+	conn := g.process().conn
+	g.until("nothing can be sent", func() bool {
+		return conn.Say([]byte(`{"jsonrpc":"2.0","method":"notifications/x"}`)) != nil
+	})
+	g.respond(`{"jsonrpc":"2.0","id":"snapgate-1","result":{"roots":[]}}`, header...)
+	resp.says(`{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"the server's process has ended"}}`)
+	if got := g.log.outcome(t, "deaf"); got["outcome"] != "died" {
+		t.Errorf("audit: %v", got)
+	}
+}
+
 // A client that refuses, cancels, leaves or falls silent ends its call and leaves nothing.
 func TestACallThatWaitsForInputEnds(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -154,7 +172,7 @@ func TestACallThatWaitsForInputEnds(t *testing.T) {
 			g.respond(`{"jsonrpc":"2.0","id":"snapgate-1","error":{"code":-1,"message":"never"}}`, header...)
 		}, "did not give the input that the server asked for: never"},
 		"cancelled": {func(g *gateway, header []string) { g.notify("notifications/cancelled", `"requestId":1`, header...) }, "cancelled"},
-		"ended":     {func(g *gateway, header []string) { g.do(context.Background(), http.MethodDelete, "", header...).body() }, "ended"},
+		"ended":     {func(g *gateway, header []string) { g.do(context.Background(), http.MethodDelete, "", header...).body() }, "the session has ended"},
 		"silent":    {func(*gateway, []string) {}, "took longer"},
 	} {
 		t.Run(name, func(t *testing.T) {

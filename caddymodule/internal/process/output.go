@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"sync/atomic"
 )
 
 // stdoutBuffer holds many usual messages, so that one read serves them all.
@@ -17,7 +19,7 @@ func (p *Process) readStdout() {
 	defer p.outputEnded()
 	rubbish := newLineLog(p.log, slog.LevelWarn, "stdout line of the process is not JSON, skipped")
 	defer rubbish.flush()
-	lines := lineReader{src: bufio.NewReaderSize(p.child.stdout, stdoutBuffer), limit: p.cfg.MaxLine}
+	lines := lineReader{src: bufio.NewReaderSize(counted{p.child.stdout, &p.heard}, stdoutBuffer), limit: p.cfg.MaxLine}
 	for {
 		line, ended, err := lines.next()
 		if err == errOverLimit {
@@ -37,6 +39,18 @@ func (p *Process) readStdout() {
 			return
 		}
 	}
+}
+
+// counted counts the bytes that were read.
+type counted struct {
+	io.Reader
+	bytes *atomic.Uint64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.bytes.Add(uint64(n))
+	return n, err
 }
 
 // outputEnded is called by each reader of a pipe at its end.

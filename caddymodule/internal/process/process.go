@@ -82,6 +82,7 @@ type Process struct {
 	input *input
 	temp  string // its temporary folder; "" if it has none
 
+	heard        atomic.Uint64 // bytes of output
 	reading      atomic.Int32  // output pipes still open
 	outputsEnded chan struct{} // closed when both are at their end
 	killed       chan struct{} // closed when SIGKILL was sent, or is due
@@ -142,6 +143,10 @@ func (p *Process) PID() int { return p.child.pid }
 // [ErrQueueFull], [ErrExited] or [ErrFrame]; without one the frame was queued,
 // which does not say that the child reads it.
 func (p *Process) Send(frame []byte) error { return p.input.send(frame) }
+
+// Heard is how many bytes the child has written by now, on standard output and on standard
+// error together: as long as it grows, the child lives.
+func (p *Process) Heard() uint64 { return p.heard.Load() }
 
 // Done is closed when the process is reaped, its group has been killed, its
 // output has been delivered and its temporary folder is removed.

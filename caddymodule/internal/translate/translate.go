@@ -83,6 +83,18 @@ func (s *Server) WithholdSubscribe() {
 	s.capabilities["resources"], s.withheld = frame(members), true
 }
 
+// WithholdSubscribe edits a modern server's answer to server/discover so that it has no
+// resources to subscribe to, unless it stamps updates.
+func WithholdSubscribe(discovered *message.Message, edit *message.Editor) {
+	s := ReadDiscovered(discovered)
+	if s.Stamps() {
+		return
+	}
+	if s.WithholdSubscribe(); s.withheld {
+		edit.ResultMember("capabilities", frame(s.capabilities))
+	}
+}
+
 // Greeting is the server's answer to initialize for the client that asks with the id.
 func (s *Server) Greeting(initialized *message.Message, id []byte) []byte {
 	edit := initialized.Edit().ID(id).DropMeta(identity.MetaPrefix)

@@ -81,6 +81,8 @@ type server struct {
 	open  map[string]chan struct{}        // calls of the client, closed when cancelled
 
 	listens []json.RawMessage // ids of open subscriptions
+
+	frozen sync.Mutex // held while nothing is read
 }
 
 func (s *server) serve(in io.Reader) {
@@ -96,6 +98,7 @@ func (s *server) serve(in io.Reader) {
 		if s.mute {
 			continue
 		}
+		s.thaw()
 		switch {
 		case m.Method == "":
 			s.response(m, line)
@@ -105,6 +108,12 @@ func (s *server) serve(in io.Reader) {
 			s.request(m)
 		}
 	}
+}
+
+// thaw waits while the server is frozen.
+func (s *server) thaw() {
+	s.frozen.Lock()
+	defer s.frozen.Unlock()
 }
 
 func (s *server) response(m message, line []byte) {

@@ -30,6 +30,11 @@ type call struct {
 	token     json.RawMessage // for progress, or nil
 	cancelled <-chan struct{}
 	arguments
+
+	// Of a call at a modern version:
+	modern    bool
+	state     string                     // its requestState
+	responses map[string]json.RawMessage // its inputResponses
 }
 
 // tools return the text of the answer; false means that there is none.
@@ -39,6 +44,8 @@ var tools = map[string]func(c *call) (string, bool){
 	"env":      func(c *call) (string, bool) { return os.Getenv(c.Name), true },
 	"hold":     (*call).hold,
 	"ask":      (*call).ask,
+	"survey":   (*call).survey,
+	"freeze":   (*call).freeze,
 	"tell":     (*call).tell,
 	"progress": (*call).progress,
 	"write":    (*call).write,
@@ -60,15 +67,21 @@ func (s *server) call(m message, cancelled <-chan struct{}) {
 	var params struct {
 		Name      string    `json:"name"`
 		Arguments arguments `json:"arguments"`
+		State     string    `json:"requestState"`
 		Meta      struct {
 			ProgressToken json.RawMessage `json:"progressToken"`
+			Version       string          `json:"io.modelcontextprotocol/protocolVersion"`
 		} `json:"_meta"`
+		Responses map[string]json.RawMessage `json:"inputResponses"`
 	}
 	if err := json.Unmarshal(m.Params, &params); err != nil || tools[params.Name] == nil {
 		s.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no such tool"}}`, m.ID))
 		return
 	}
-	c := &call{server: s, id: m.ID, token: params.Meta.ProgressToken, cancelled: cancelled, arguments: params.Arguments}
+	c := &call{
+		server: s, id: m.ID, token: params.Meta.ProgressToken, cancelled: cancelled, arguments: params.Arguments,
+		modern: params.Meta.Version != "", state: params.State, responses: params.Responses,
+	}
 	text, answer := tools[params.Name](c)
 	if !answer {
 		return
@@ -106,24 +119,28 @@ func (c *call) hold() (string, bool) {
 
 // ask sends a request to the client and returns its response as it came.
 func (c *call) ask() (string, bool) {
-	s := c.server
-	answer := make(chan json.RawMessage, 1)
-	s.mu.Lock()
-	s.last++
-	id := fmt.Sprintf(`"ask-%d"`, s.last)
-	s.asked[id] = answer
-	s.mu.Unlock()
-	params := ""
-	if c.Params != nil {
-		params = `,"params":` + string(c.Params)
-	}
-	s.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q%s}`, id, c.Method, params))
+	answer := c.server.ask(c.Method, string(c.Params))
 	select {
 	case line := <-answer:
 		return string(line), true
 	case <-c.cancelled:
 		return "", false
 	}
+}
+
+// ask sends a request to the client, with params if there are any.
+func (s *server) ask(method, params string) <-chan json.RawMessage {
+	answer := make(chan json.RawMessage, 1)
+	s.mu.Lock()
+	s.last++
+	id := fmt.Sprintf(`"ask-%d"`, s.last)
+	s.asked[id] = answer
+	s.mu.Unlock()
+	if params != "" {
+		params = `,"params":` + params
+	}
+	s.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q%s}`, id, method, params))
+	return answer
 }
 
 // tell sends a notification.

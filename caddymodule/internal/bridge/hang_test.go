@@ -1,0 +1,106 @@
+package bridge
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// givenUp are the headers of a call that is given up soon, and after which the gateway waits
+// for an answer to a ping no longer than a test may.
+var givenUp = []string{"X-Call-Timeout", "100ms", "X-Start-Timeout", "300ms"}
+
+// timed are the settings with the timeouts that the request names, if it names any.
+func timed(r *http.Request, settings *Settings) *Settings {
+	other := *settings
+	for name, limit := range map[string]*time.Duration{"X-Call-Timeout": &other.CallTimeout, "X-Start-Timeout": &other.StartTimeout} {
+		if d, err := time.ParseDuration(r.Header.Get(name)); err == nil {
+			*limit = d
+		}
+	}
+	if other.CallTimeout == settings.CallTimeout && other.StartTimeout == settings.StartTimeout {
+		return settings
+	}
+	return &other
+}
+
+// A process that hangs is replaced once a call has timed out. The sessions that share it go
+// on, its calls are told, and the next one is started at once.
+func TestAProcessThatHangsIsReplaced(t *testing.T) {
+	for _, per := range []Per{PerUser, PerShared} {
+		g := openPer(t, per, nil)
+		header := g.session("alice")
+		before := g.pid(header...)
+		waiting := g.later(t.Context(), tool(`1`, "hold", ``), header...)
+		g.until("the call is in flight", func() bool { return g.bridge.concurrent.InUse(aliceKey) == 1 })
+		g.post(tool(`2`, "hang", ``), append(header, givenUp...)...).holds(http.StatusOK, "took longer")
+		receive(t, waiting).holds(http.StatusOK, "did not answer a ping")
+		if after := g.pid(header...); after == before || after == "" {
+			t.Errorf("per %d: process %s hangs, and then %s serves", per, before, after)
+		}
+		g.log.await(t, "that it hangs", func(r map[string]string) bool { return r["msg"] == "a server hangs, and is replaced" })
+		g.bridge.breaker.mu.Lock()
+		if n := len(g.bridge.breaker.crashes) + len(g.bridge.breaker.faults); n != 0 {
+			t.Errorf("per %d: the breaker counts %d faults", per, n)
+		}
+		g.bridge.breaker.mu.Unlock()
+	}
+}
+
+func TestAProcessThatHangsIsReplacedForModernClients(t *testing.T) {
+	for _, server := range []string{discoverVar + "=modern", legacyChild} {
+		g := openPer(t, PerUser, nil, server)
+		before := string(g.modernTool(`1`, "pid", ``).answer()["pid"])
+		body, header := modernTool(`2`, "hang", ``, givenUp...)
+		g.post(body, header...).holds(http.StatusOK, "took longer")
+		g.until("the process is gone", func() bool { return g.bridge.Processes() == 0 })
+		if after := string(g.modernTool(`3`, "pid", ``).answer()["pid"]); after == before || after == "" {
+			t.Errorf("%s: process %s hangs, and then %s serves", server, before, after)
+		}
+	}
+}
+
+func TestASessionWhoseOwnProcessHangsEnds(t *testing.T) {
+	g := open(t, nil)
+	header := g.session("alice")
+	g.post(tool(`1`, "hang", ``), append(header, givenUp...)...).holds(http.StatusOK, "took longer")
+	g.until("nothing is left", func() bool { return g.bridge.Processes() == 0 && g.bridge.Sessions() == 0 })
+	g.post(tool(`2`, "echo", ``), header...).holds(http.StatusNotFound, "-32001")
+}
+
+// A server that does not answer a call, but a ping, is slow.
+func TestAProcessThatAnswersAPingIsKept(t *testing.T) {
+	for _, server := range []string{discoverVar + "=modern", legacyChild} {
+		g := openPer(t, PerUser, nil, server)
+		header := g.session("alice")
+		before := g.pid(header...)
+		mine := string(g.modernTool(`1`, "pid", ``).answer()["pid"])
+		for n := range 3 {
+			g.post(tool(fmt.Sprint(n), "hold", ``), append(header, givenUp[:2]...)...).holds(http.StatusOK, "took longer")
+			body, modern := modernTool(`2`, "hold", ``, givenUp[:2]...)
+			g.post(body, modern...).holds(http.StatusOK, "took longer")
+		}
+		g.until("the processes were looked at", g.settled)
+		if after := g.pid(header...); after != before {
+			t.Errorf("%s: process %s answers pings, and %s serves", server, before, after)
+		}
+		if after := string(g.modernTool(`3`, "pid", ``).answer()["pid"]); after != mine {
+			t.Errorf("%s: process %s answers pings, and %s serves modern clients", server, mine, after)
+		}
+	}
+}
+
+// settled says whether no process is being looked at.
+func (g *gateway) settled() bool {
+	g.bridge.mu.Lock()
+	defer g.bridge.mu.Unlock()
+	for _, members := range g.bridge.pool {
+		for _, p := range members {
+			if p.conn.Silent() > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,110 @@
+package bridge
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// lapses makes a modern call that its client gives up, and waits until the server, which goes
+// on with it, was told.
+func (g *gateway) lapses(id string) {
+	g.t.Helper()
+	ctx, leave := context.WithCancel(g.t.Context())
+	body, header := capable(id, "hold", `"mark":"lapses `+id+`"`, "")
+	before := g.log.count("notifications/cancelled")
+	g.later(ctx, body, header...)
+	g.log.read(g.t, `"lapses `+id+`"`)
+	leave()
+	g.until("the call is cancelled", func() bool { return g.log.count("notifications/cancelled") > before })
+	g.until("the process is free", func() bool { return g.bridge.concurrent.InUse(aliceKey) == 0 })
+}
+
+// A question of a cancelled call that goes on is asked of no other call. Once the server is
+// known to ask, calls are kept away from where such questions come.
+func TestAQuestionThatACancelledCallMayBeAboutIsRefused(t *testing.T) {
+	g := open(t, nil, trace, legacyChild)
+	g.lapses(`1`)
+	body, header := capable(`2`, "own", saying(questionLine, answered), "")
+	g.post(body, header...).holds(http.StatusOK, `"done":true`)
+	if line := g.log.read(t, `"q1"`, `error`); !strings.Contains(line, "-32601") {
+		t.Errorf("the question was answered %s", line)
+	}
+	if n := g.bridge.Processes(); n != 1 {
+		t.Errorf("%d processes for a server that was not known to ask", n)
+	}
+	g.lapses(`3`)
+	body, header = capable(`4`, "hold", saying(questionLine), "")
+	g.asks("elicitation/create", body, header...)
+	if n := g.bridge.Processes(); n != 2 {
+		t.Errorf("%d processes, want one of its own for the call that may be asked", n)
+	}
+}
+
+func TestAnAnswerToACancelledCallSettlesIt(t *testing.T) {
+	g := open(t, nil, trace, legacyChild)
+	g.lapses(`1`)
+	body, header := capable(`"r"`, "notifications/release", ``, "")
+	body = strings.Replace(strings.Replace(body, `"id":"r",`, ``, 1), "tools/call", "notifications/release", 1)
+	header[3] = "notifications/release"
+	g.post(body, header[:4]...).body()
+	g.log.read(t, "notifications/release")
+	g.until("the answer has come", func() bool { return !g.process().unsettled(nil) })
+	body, header = capable(`2`, "hold", saying(questionLine), "")
+	g.asks("elicitation/create", body, header...)
+	if n := g.bridge.Processes(); n != 1 {
+		t.Errorf("%d processes", n)
+	}
+}
+
+// Servers need not answer a cancelled call. One that honours the cancellation asks no more
+// about it, so after a while its questions are those of other calls.
+func TestACancelledCallIsTakenToHaveEndedAfterAWhile(t *testing.T) {
+	g := open(t, nil, trace, legacyChild)
+	g.bridge.settling = time.Millisecond
+	g.lapses(`1`)
+	g.until("a while has passed", func() bool { return !g.process().unsettled(nil) })
+	body, header := capable(`2`, "hold", saying(questionLine), "")
+	g.asks("elicitation/create", body, header...)
+}
+
+// Where there is no room for another process a call that may be asked takes the one that is
+// there, and its questions are refused.
+func TestWithoutRoomQuestionsAreRefused(t *testing.T) {
+	g := open(t, func(s *Settings) { s.MaxProcesses = 1 }, trace, legacyChild)
+	g.bridge.hasAsked()
+	g.lapses(`1`)
+	body, header := capable(`2`, "own", saying(questionLine, answered), "")
+	g.post(body, header...).holds(http.StatusOK, `"done":true`)
+	if line := g.log.read(t, `"q1"`, `error`); !strings.Contains(line, "-32601") {
+		t.Errorf("the question was answered %s", line)
+	}
+}
+
+// Sessions that share a process: a question that the cancelled call of one may be about is
+// not asked of the other, but of the same.
+func TestAQuestionThatAnotherSessionsCancelledCallMayBeAboutIsRefused(t *testing.T) {
+	g := sharing(t, PerUser, nil)
+	one, other := g.asking("alice"), g.asking("alice")
+	first := g.later(t.Context(), tool(`1`, "hold", ``), one...)
+	g.log.read(t, `"hold"`)
+	g.notify("notifications/cancelled", `"requestId":1`, one...)
+	receive(t, first).holds(http.StatusOK, "cancelled the call")
+	g.post(tool(`2`, "own", saying(questionLine, answered)), other...).holds(http.StatusOK, `"done":true`)
+	if line := g.log.read(t, `"q1"`, `error`); !strings.Contains(line, "-32601") {
+		t.Errorf("the question was answered %s", line)
+	}
+	asked := g.post(tool(`3`, "own", saying(strings.Replace(questionLine, "q1", "q2", 1))), one...)
+	asked.says("") // where it would resume
+	asked.says(renamed(questionLine, 1))
+	g.notify("notifications/release", ``, one...) // the cancelled call is answered
+	g.until("the answer has come", func() bool { return !g.process().unsettled(nil) })
+	g.do(t.Context(), http.MethodDelete, "", one...).body()
+	g.until("the call of the session that has ended is cancelled", func() bool { return g.process().unsettled(nil) })
+	g.post(tool(`4`, "own", saying(strings.Replace(questionLine, "q1", "q9", 1), answered)), other...).holds(http.StatusOK, `"done":true`)
+	if line := g.log.read(t, `"q9"`, `error`); !strings.Contains(line, "-32601") {
+		t.Errorf("the question was answered %s", line)
+	}
+}
