@@ -24,8 +24,8 @@ var large struct {
 }
 
 // largeStore has snapshots of half a kilobyte: words as frequent as in a language
-// (Zipf), "common" in each, one of a thousand names in every second, and one in
-// a hundred in Japanese.
+// (Zipf), "common" in each, one of a thousand names in every second, one in a hundred
+// with Japanese, and one in a hundred with other languages.
 func largeStore(b *testing.B) *SQLite {
 	b.Helper()
 	large.once.Do(func() {
@@ -65,6 +65,9 @@ func fillLarge(s *SQLite) error {
 			}
 			if i%100 == 0 {
 				batch[i].Context += "、東京で会議をした。" + words(2)
+			}
+			if i%100 == 1 {
+				batch[i].Context += " Déjà vu, привет мир 🚀 한국어로 말했다 ภาษาไทยง่าย " + words(2)
 			}
 		}
 		if _, err := s.Import(context.Background(), batch, Skip); err != nil {
@@ -146,15 +149,26 @@ func BenchmarkPage(b *testing.B) {
 	}
 }
 
+// searches are queries of all kinds: how many snapshots have their words, and how many
+// words a prefix begins, is what makes them quick or slow.
+var searches = []struct{ name, query string }{
+	{"rare", "word19000"}, {"usual", "word50 word300"}, {"frequent", "word0"}, {"in_all", "common"},
+	{"two_frequent", "word5 word6"}, {"three_in_most", "word0 word1 common"}, {"six_frequent", "word0 word1 word2 word3 word4 common"},
+	{"frequent_and_rare", "common word0 word19000"}, {"name", "name7"},
+	{"phrase", `"common word7"`}, {"frequent_phrase", `"word0 word1"`}, {"long_phrase", `"word0 word1 word0"`},
+	{"one_letter", "w*"}, {"two_letters", "wo*"}, {"three_letters", "wor*"}, {"all_words", "word*"}, {"half_of_words", "word1*"},
+	{"many_words", "word15*"}, {"prefix", "word150*"}, {"prefixes", "word1* word2*"}, {"prefix_and_word", "word1* common"},
+	{"phrase_prefix", `"common word1"*`},
+	{"two_characters", "東京"}, {"japanese", "会議をした"}, {"japanese_and_word", "東京 common"}, {"one_character", "東"},
+	{"korean", "한국어"}, {"thai", "ภาษาไทย"}, {"russian", "привет"}, {"accents", "déjà"}, {"emoji_and_word", "🚀 common"},
+}
+
 func BenchmarkSearch(b *testing.B) {
-	for name, query := range map[string]string{
-		"in_all": "common", "frequent": "word0", "two_frequent": "word5 word6", "usual": "word50 word300", "rare": "word19000",
-		"phrase": `"common word7"`, "prefix": "word150*", "short_prefix": "wo*", "two_characters": "東京", "japanese": "会議をした",
-	} {
-		b.Run(name, func(b *testing.B) {
+	for _, of := range searches {
+		b.Run(of.name, func(b *testing.B) {
 			s := largeStore(b)
 			for b.Loop() {
-				if found, err := s.Search(context.Background(), query, "", 20); err != nil || len(found.Matches) == 0 {
+				if found, err := s.Search(context.Background(), of.query, "", 20); err != nil || len(found.Matches) == 0 {
 					b.Fatal(len(found.Matches), err)
 				}
 			}

@@ -5,9 +5,8 @@ package store
 // Ranking all would take time in proportion to the matches; [Store.Page] with a text
 // reaches them all.
 //
-// What is left of that proportion is counting, for each word of the query, how many
-// snapshots have it: some ten milliseconds a word that is in each of 100,000. [MaxTerms]
-// bounds it.
+// Words that are in very many snapshots, beside rarer ones, decide what matches and no
+// longer what is best: counting how many have them takes longer than all the rest.
 const MaxRanked = 700
 
 // Match is a snapshot that a search found.
