@@ -3,6 +3,7 @@ package npm
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,7 +58,11 @@ func install(packages []string) (folder string, err error) {
 		return "", err
 	}
 	defer os.RemoveAll(fresh)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	if err := allowScripts(fresh, packages); err != nil {
+		return "", err
+	}
+	// Long enough to compile what comes without a program for this machine.
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "npm", append([]string{"install", "--prefix", fresh, "--no-audit", "--no-fund"}, packages...)...)
 	if text, err := command.CombinedOutput(); err != nil {
@@ -67,6 +72,23 @@ func install(packages []string) (folder string, err error) {
 		return "", err // and not another run that was faster
 	}
 	return folder, nil
+}
+
+// allowScripts lets the packages do what they do when they are installed, such as compile
+// themselves. Since npm 11 a package may not unless it is named.
+func allowScripts(folder string, packages []string) error {
+	named := make(map[string]bool)
+	for _, name := range packages {
+		if at := strings.LastIndexByte(name, '@'); at > 0 { // not that of a scope
+			name = name[:at]
+		}
+		named[name] = true
+	}
+	text, err := json.Marshal(map[string]any{"private": true, "allowScripts": named})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "package.json"), text, 0o644)
 }
 
 func exists(file string) bool {
