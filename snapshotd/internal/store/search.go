@@ -1,7 +1,8 @@
 package store
 
 // MaxRanked is how many snapshots a search ranks at most. A query that more of them
-// match finds the newest of them, and first those that match in name and summary.
+// match finds the newest of them, and first those that match in name and summary. In a
+// database server it may be fewer, down to a hundred, of queries that take long there.
 // Ranking all would take time in proportion to the matches; [Store.Page] with a text
 // reaches them all.
 //

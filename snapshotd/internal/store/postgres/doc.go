@@ -36,6 +36,5 @@
 // have a user in it. Rows in an ordinary index have both, on all three servers, and
 // mean the same everywhere, because words are made and ranked here: see [tokens] and
 // [ranking]. The price is room, some fifteen times that of the text with all indexes, and
-// time to write: two to four milliseconds for each hundred different words. A prefix that
-// begins most words of all texts takes a second or two, because all their places are read.
+// time to write: two to four milliseconds for each hundred different words.
 package postgres
