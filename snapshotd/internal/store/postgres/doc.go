@@ -4,7 +4,8 @@
 // [Database] is a store.Provider of all users, whose rows are in the same tables, and
 // [Store] is one user's part. The package uses the SQL that PostgreSQL, CockroachDB and
 // YugabyteDB have in common: no advisory locks, no extensions, no triggers, no order of
-// texts. It is tested on PostgreSQL alone.
+// texts. It is tested on PostgreSQL alone; CockroachDB's parser, of version 25.2, takes
+// every statement.
 //
 // # Writes
 //
