@@ -18,7 +18,7 @@ import (
 var Servers = []string{"@modelcontextprotocol/server-memory@2026.8.31", "@modelcontextprotocol/server-everything@2026.8.31"}
 
 // Remedy says what to do about an error of [Folder].
-const Remedy = "install Node 20 or later with npm, and let \"npm install\" reach its registry once"
+const Remedy = "install Node 20 or later with npm, and let \"npm install\" reach its registry once; what comes without a program for this machine also needs g++, make and Python"
 
 // folders are the folders of sets of packages that were asked for in this run.
 var folders sync.Map
@@ -65,6 +65,7 @@ func install(packages []string) (folder string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "npm", append([]string{"install", "--prefix", fresh, "--no-audit", "--no-fund"}, packages...)...)
+	command.Env = append(os.Environ(), headers()...)
 	if text, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm install: %w: %s", err, text)
 	}
@@ -89,6 +90,20 @@ func allowScripts(folder string, packages []string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(folder, "package.json"), text, 0o644)
+}
+
+// headers tells npm where Node's own header files are, if they came with it, so that a
+// package that compiles itself need not fetch them.
+func headers() []string {
+	node, err := exec.LookPath("node")
+	if err == nil {
+		node, err = filepath.EvalSymlinks(node)
+	}
+	prefix := filepath.Dir(filepath.Dir(node))
+	if err != nil || !exists(filepath.Join(prefix, "include", "node", "node.h")) {
+		return nil
+	}
+	return []string{"npm_config_nodedir=" + prefix}
 }
 
 func exists(file string) bool {

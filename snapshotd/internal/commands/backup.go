@@ -52,12 +52,16 @@ func backup(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	place, err := c.place()
+	if err != nil {
+		return err
+	}
 	homes, err := c.homes(ctx)
 	if err != nil {
 		return err
 	}
-	if place, err := c.place(); err != nil || place.Server != "" || c.is("portable") {
-		return errors.Join(err, c.archive(ctx, arguments[0], homes))
+	if c.is("portable") || place.Server != "" {
+		return c.archive(ctx, arguments[0], homes)
 	}
 	shown := c.newProgress()
 	defer shown.end()
