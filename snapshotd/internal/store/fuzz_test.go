@@ -43,7 +43,7 @@ func FuzzParseQuery(f *testing.F) {
 		if len(match.terms) == 0 {
 			return
 		}
-		if _, err := s.rank(context.Background(), match, 1); err != nil {
+		if _, err := s.rank(context.Background(), query, match, 1); err != nil {
 			t.Errorf("%q became %q: %v", text, match.expression(), err)
 		}
 		costs, err := s.costs(context.Background(), match)

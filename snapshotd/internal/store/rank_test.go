@@ -18,7 +18,7 @@ func TestWeighingTakesTheRarestTermsThatFit(t *testing.T) {
 		}
 		return term
 	}
-	either := ftsTerm{expression: `("x" OR "y")`, parts: []ftsPart{exactPart("x"), exactPart("y")}, alternatives: true}
+	either := ftsTerm{expression: `("x" OR "y")`, parts: []ftsPart{{from: "0x", to: "0z"}}, alternatives: 2}
 	for _, test := range []struct {
 		terms []ftsTerm
 		costs []int64
@@ -80,7 +80,7 @@ func TestWordsThatAreTooFrequentToWeighStillMustOccur(t *testing.T) {
 	}
 	var first []int64
 	for range 2 {
-		ranked, err := s.rank(context.Background(), match, 800)
+		ranked, err := s.rank(context.Background(), query, match, 800)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,6 +130,59 @@ func TestARarePhraseOfFrequentWordsIsFoundExactly(t *testing.T) {
 		}
 		if !slices.Equal(ids, want) {
 			t.Errorf("%s: found %v, want %v", query, ids, want)
+		}
+	}
+}
+
+// Whether a short term is looked for in the texts or by the index, what is found has it.
+func TestOneOrTwoCharactersOfAScriptWithoutSpaces(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "a.db"), Options{})
+	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	all := make([]Snapshot, 2*shortLooked)
+	for i := range all {
+		all[i] = Snapshot{Draft: Draft{Summary: "記録", Context: "大阪で会議"}, Saved: Saved{ID: int64(i + 1), CreatedAt: at.Add(time.Duration(i) * time.Minute).Format(time.DateTime)}}
+		switch {
+		case i%4 == 1:
+			all[i].Context = "東京で Meeting をした"
+		case i == 4:
+			all[i].Context = "京都"
+		}
+		if i == 3900 {
+			all[i].Summary = "東京"
+		}
+	}
+	importAll(t, s, all)
+	query, err := ParseQuery("東京 meeting")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ranked, err := s.scanShort(context.Background(), query, 1990)
+	if err != nil || len(ranked) < shortEnough || ranked[0].id > 1990 {
+		t.Fatalf("%d in the texts of the newest, %v", len(ranked), err)
+	}
+	for _, r := range ranked {
+		if r.id%4 != 2 {
+			t.Errorf("%d has not both", r.id)
+		}
+	}
+	for text, want := range map[string]int64{"東京": 3901, "京都": 5, "東": 3901} { // the best
+		found, err := s.Search(context.Background(), text, "", 10)
+		if err != nil || len(found.Matches) == 0 || found.Matches[0].ID != want {
+			t.Errorf("%s: %v, %v; want %d", text, found.Matches, err, want)
+		}
+		query, err := ParseQuery(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		match, err := s.match(context.Background(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, frequent := range []bool{true, false} {
+			ranked, err := s.rankShort(context.Background(), query, match, 4000, frequent)
+			if err != nil || len(ranked) == 0 || len(ranked) > rankedNewest || ranked[0].id != want {
+				t.Errorf("%s, frequent %v: %d, %v", text, frequent, len(ranked), err)
+			}
 		}
 	}
 }

@@ -7,7 +7,9 @@ package store
 // reaches them all.
 //
 // Words that are in very many snapshots, beside rarer ones, decide what matches and no
-// longer what is best: counting how many have them takes longer than all the rest.
+// longer what is best: counting how many have them takes longer than all the rest. And one
+// or two characters of a script without spaces find the newest alone, and rank by how
+// often they stand there.
 const MaxRanked = 700
 
 // Match is a snapshot that a search found.

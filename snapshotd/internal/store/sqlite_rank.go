@@ -40,13 +40,16 @@ type rankedID struct {
 }
 
 // rank returns the ids of the matches, the best first.
-func (s *SQLite) rank(ctx context.Context, match ftsMatch, newest int64) ([]rankedID, error) {
-	all, err := s.newestMatches(ctx, match.table, match.expression(), newest, rankedNewest)
-	if err != nil || len(all) == 0 {
-		return nil, err
-	}
+func (s *SQLite) rank(ctx context.Context, query Query, match ftsMatch, newest int64) ([]rankedID, error) {
 	costs, err := s.costs(ctx, match)
 	if err != nil {
+		return nil, err
+	}
+	if short, frequent := match.short(costs); short {
+		return s.rankShort(ctx, query, match, newest, frequent)
+	}
+	all, err := s.newestMatches(ctx, match.table, match.expression(), newest, rankedNewest)
+	if err != nil || len(all) == 0 {
 		return nil, err
 	}
 	weighing := match.weighing(costs)
@@ -68,9 +71,7 @@ func (s *SQLite) rank(ctx context.Context, match ftsMatch, newest int64) ([]rank
 		return nil, err
 	}
 	ranked = append(ranked, more...)
-	slices.SortFunc(ranked, func(a, b rankedID) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.id, a.id))
-	})
+	slices.SortFunc(ranked, bestFirst)
 	return ranked, nil
 }
 
@@ -106,6 +107,11 @@ func (s *SQLite) among(ctx context.Context, match ftsMatch, ids []int64) ([]int6
 	}, `SELECT rowid FROM `+match.table+` WHERE `+match.table+` MATCH ? AND rowid BETWEEN ? AND ?
 		AND +rowid IN (SELECT value FROM json_each(?)) ORDER BY rowid DESC`,
 		match.expression(), slices.Min(ids), slices.Max(ids), string(list))
+}
+
+// bestFirst is the order of results: equals are newest first.
+func bestFirst(a, b rankedID) int {
+	return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.id, a.id))
 }
 
 // near says whether ids stand so close behind others that one query for both, which
@@ -169,7 +175,7 @@ func (s *SQLite) costs(ctx context.Context, match ftsMatch) ([]int64, error) {
 			costs[i] += n
 		}
 		pages = pages[len(term.parts):]
-		if len(term.parts) > 1 && !term.alternatives {
+		if len(term.parts) > 1 && term.alternatives == 0 {
 			costs[i] *= phraseCost
 		}
 	}
@@ -195,7 +201,7 @@ func (m ftsMatch) weighing(costs []int64) string {
 		if len(kept) > 0 {
 			break
 		}
-		if term.alternatives || len(term.parts) == 0 {
+		if term.alternatives > 0 || len(term.parts) == 0 {
 			return term.expression
 		}
 		return term.parts[0].expression

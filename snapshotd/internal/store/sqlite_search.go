@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // ftsMatch is what to ask of which full-text table. Without terms nothing can match.
@@ -19,8 +20,9 @@ type ftsMatch struct {
 type ftsTerm struct {
 	expression string
 	parts      []ftsPart // the words of the index that FTS5 reads for it
-	// alternatives says that one of the parts is enough, not all in their order.
-	alternatives bool
+	// alternatives is how many there are in the expression, of which one is enough: the one
+	// part is then the range of all of them. 0 if all parts must stand in their order.
+	alternatives int
 }
 
 // ftsPart is a word of the index, or all that begin so.
@@ -74,10 +76,11 @@ func (s *SQLite) match(ctx context.Context, query Query) (ftsMatch, error) {
 			}
 			var expressions []string
 			for _, group := range groups {
-				one.parts = append(one.parts, exactPart(group))
 				expressions = append(expressions, quoted(group))
 			}
-			one.expression, one.alternatives = "("+strings.Join(expressions, " OR ")+")", true
+			start := "0" + strings.ToLower(term.Text)
+			one.parts = []ftsPart{{from: start, to: start + string(unicode.MaxRune)}}
+			one.expression, one.alternatives = "("+strings.Join(expressions, " OR ")+")", len(groups)
 		}
 		match.terms = append(match.terms, one)
 	}
@@ -138,7 +141,7 @@ func (s *SQLite) Search(ctx context.Context, text, cursor string, limit int) (Ma
 	if err != nil || len(match.terms) == 0 {
 		return Matches{}, err
 	}
-	ranked, err := s.rank(ctx, match, place.Newest)
+	ranked, err := s.rank(ctx, query, match, place.Newest)
 	if err != nil {
 		return Matches{}, err
 	}
