@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/snapgate/snapgate/integration/internal/npm"
 )
 
 // originalLibrary is how the earlier snapshot server, in TypeScript, read and wrote its file.
@@ -26,11 +29,28 @@ type earlierServer struct {
 	out *bufio.Reader
 }
 
+// originalFolder is where the library is. It is a program for each system and version of Node.js,
+// and where there is none, and none can be made, the SQLite within Node.js takes its place.
+func originalFolder(t *testing.T) (folder string, within bool) {
+	folder, err := npm.Folder(originalLibrary)
+	if err == nil {
+		return folder, false
+	}
+	if own := exec.Command("node", "-e", "require('node:sqlite')").Run(); own != nil {
+		lacking(t, "this test runs a program from npm: "+err.Error(), npm.Remedy)
+	}
+	t.Logf("with the SQLite within Node.js, since %v", err)
+	return t.TempDir(), true
+}
+
 // openEarlier runs it until the test ends. Arguments may follow the file.
 func openEarlier(t *testing.T, args ...string) *earlierServer {
 	t.Helper()
-	script := beside(t, npmFolder(t, originalLibrary), "original.mjs")
-	command := exec.Command("node", append([]string{script}, args...)...)
+	folder, within := originalFolder(t)
+	command := exec.Command("node", append([]string{beside(t, folder, "original.mjs")}, args...)...)
+	if within {
+		command.Env = append(os.Environ(), "SQLITE=node")
+	}
 	in, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

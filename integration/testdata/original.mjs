@@ -1,9 +1,27 @@
 // Works on a file as the earlier snapshot server did: with its library, better-sqlite3, its
 // settings and its table. Each line of input is an operation, each line of output its answer.
+// With SQLITE=node it uses the SQLite within Node.js instead.
 import { createInterface } from 'node:readline';
-import Database from 'better-sqlite3';
 
-const db = new Database(process.argv[2]);
+const db = await (process.env.SQLITE === 'node' ? within : library)(process.argv[2]);
+
+async function library(file) {
+  const { default: Database } = await import('better-sqlite3');
+  return new Database(file);
+}
+
+// What is used here of the library, by Node's own.
+async function within(file) {
+  const { DatabaseSync } = await import('node:sqlite');
+  const db = new DatabaseSync(file);
+  db.exec('PRAGMA busy_timeout = 5000'); // as that of the library
+  db.pragma = (text, { simple = false } = {}) => {
+    const rows = db.prepare(`PRAGMA ${text}`).all();
+    return simple ? Object.values(rows[0])[0] : rows;
+  };
+  return db;
+}
+
 db.pragma('journal_mode = WAL');
 db.pragma('synchronous = FULL');
 db.exec(`
