@@ -31,12 +31,7 @@ func refusesNobody(ctx context.Context, t *trial) error {
 }
 
 func forgetsWhoCalled(ctx context.Context, t *trial) error {
-	c, err := t.start(ctx)
-	if err != nil {
-		return err
-	}
-	alice := t.user("alice")
-	wrote, err := t.writes(ctx, c, alice)
+	c, _, wrote, err := t.served(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,11 +52,7 @@ func forgetsWhoCalled(ctx context.Context, t *trial) error {
 // that user as soon as it is shared.
 func ignoresEnvironment(ctx context.Context, t *trial) error {
 	alice, bob := t.user("alice"), t.user("bob")
-	c, err := t.start(ctx, identity.EnvIssuer+"="+alice.issuer, identity.EnvSubject+"="+alice.subject, identity.EnvUser+"="+alice.key())
-	if err != nil {
-		return err
-	}
-	wrote, err := t.writes(ctx, c, alice)
+	c, wrote, err := t.servedAs(ctx, alice, identity.EnvIssuer+"="+alice.issuer, identity.EnvSubject+"="+alice.subject, identity.EnvUser+"="+alice.key())
 	if err != nil {
 		return err
 	}
@@ -84,12 +75,7 @@ func ignoresEnvironment(ctx context.Context, t *trial) error {
 }
 
 func survivesBareNotifications(ctx context.Context, t *trial) error {
-	c, err := t.start(ctx)
-	if err != nil {
-		return err
-	}
-	alice := t.user("alice")
-	wrote, err := t.writes(ctx, c, alice)
+	c, alice, wrote, err := t.served(ctx)
 	if err != nil {
 		return err
 	}

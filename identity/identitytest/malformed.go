@@ -27,15 +27,11 @@ func malformedChecks() []check {
 }
 
 func refusesWrongKeys(ctx context.Context, t *trial) error {
-	c, err := t.start(ctx)
+	c, alice, wrote, err := t.served(ctx)
 	if err != nil {
 		return err
 	}
-	alice, bob := t.user("alice"), t.user("bob")
-	wrote, err := t.writes(ctx, c, alice)
-	if err != nil {
-		return err
-	}
+	bob := t.user("bob")
 	for _, wrong := range []struct{ what, key string }{
 		{"the key of another user", bob.key()}, {"no key", ""}, {"a key in upper case", strings.ToUpper(alice.key())},
 		{"the subject for a key", alice.subject}, {"a path for a key", "../" + alice.key()},
@@ -84,12 +80,7 @@ func wrongTypes(u user) map[string]json.RawMessage {
 }
 
 func refusesWrongTypes(ctx context.Context, t *trial) error {
-	c, err := t.start(ctx)
-	if err != nil {
-		return err
-	}
-	alice := t.user("alice")
-	wrote, err := t.writes(ctx, c, alice)
+	c, alice, wrote, err := t.served(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,12 +99,7 @@ func refusesWrongTypes(ctx context.Context, t *trial) error {
 
 // survivesHugeClaims takes a refusal for as good as an answer.
 func survivesHugeClaims(ctx context.Context, t *trial) error {
-	c, err := t.start(ctx)
-	if err != nil {
-		return err
-	}
-	alice := t.user("alice")
-	wrote, err := t.writes(ctx, c, alice)
+	c, alice, wrote, err := t.served(ctx)
 	if err != nil {
 		return err
 	}

@@ -17,12 +17,7 @@ func separationChecks() []check {
 }
 
 func seesOwn(ctx context.Context, t *trial) error {
-	c, err := t.start(ctx)
-	if err != nil {
-		return err
-	}
-	alice := t.user("alice")
-	wrote, err := t.writes(ctx, c, alice)
+	c, alice, wrote, err := t.served(ctx)
 	if err != nil {
 		return err
 	}
@@ -45,11 +40,7 @@ func seesNoNamesake(ctx context.Context, t *trial) error {
 
 // apart holds that two users do not see one another's data, whoever comes first.
 func (t *trial) apart(ctx context.Context, first, second user, finding, later string) error {
-	c, err := t.start(ctx)
-	if err != nil {
-		return err
-	}
-	one, err := t.writes(ctx, c, first)
+	c, one, err := t.servedAs(ctx, first)
 	if err != nil {
 		return err
 	}
@@ -72,12 +63,7 @@ func (t *trial) apart(ctx context.Context, first, second user, finding, later st
 // isRecognised gives a user a token of another client with another lifetime, other
 // scopes beside those needed, and a claim.
 func isRecognised(ctx context.Context, t *trial) error {
-	c, err := t.start(ctx)
-	if err != nil {
-		return err
-	}
-	alice := t.user("alice")
-	wrote, err := t.writes(ctx, c, alice)
+	c, alice, wrote, err := t.served(ctx)
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,22 @@ func (t *trial) writes(ctx context.Context, c *conversation, u user) (values, er
 	return v, nil
 }
 
+// served starts a process in which a user has written.
+func (t *trial) served(ctx context.Context) (c *conversation, alice user, wrote values, err error) {
+	alice = t.user("alice")
+	c, wrote, err = t.servedAs(ctx, alice)
+	return c, alice, wrote, err
+}
+
+// servedAs is served for a user who is known before.
+func (t *trial) servedAs(ctx context.Context, u user, env ...string) (c *conversation, wrote values, err error) {
+	if c, err = t.start(ctx, env...); err != nil {
+		return nil, values{}, err
+	}
+	wrote, err = t.writes(ctx, c, u)
+	return c, wrote, err
+}
+
 // sees says whether the user's read shows what was written with the values.
 func (t *trial) sees(ctx context.Context, c *conversation, u user, v values) (bool, error) {
 	said, err := c.do(ctx, t.read(v, u.stamp()))

@@ -55,7 +55,7 @@ func (p provider) VerifyAuthRequest(ctx context.Context, r *op.Request[oidc.Auth
 		return nil, oidc.ErrInvalidRequestRedirectURI().WithDescription("the redirect_uri is not one that the client registered")
 	}
 	if len(request.Scopes) == 0 {
-		request.Scopes = slices.Clone(p.scopes) // the default of RFC 6749 section 3.3
+		request.Scopes = p.DefaultScopes() // the default of RFC 6749 section 3.3
 	}
 	return &op.ClientRequest[oidc.AuthRequest]{Request: r, Client: found}, nil
 }

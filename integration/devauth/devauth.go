@@ -40,11 +40,14 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
-// The scopes of the snapshot server, always supported.
+// The scopes of the snapshot server, always supported. ScopeAdmin lets its holder at the
+// snapshots of all users, so nobody gets it who has not asked for it and ticked it.
 const (
 	ScopeRead   = "snapshot:read"
 	ScopeWrite  = "snapshot:write"
 	ScopeDelete = "snapshot:delete"
+	ScopeExport = "snapshot:export"
+	ScopeAdmin  = "snapshot:admin"
 )
 
 // Defaults of [Config].
@@ -80,7 +83,7 @@ type Config struct {
 	// Resources are the resource identifiers (RFC 8707) that tokens may be made
 	// for. A request that names none gets the only one there is.
 	Resources []string
-	// Scopes are supported in addition to the three of the snapshot server.
+	// Scopes are supported in addition to the five of the snapshot server.
 	Scopes []string
 	// Users are the subjects a person can log in as. Default: alice and bob.
 	Users []string
@@ -233,8 +236,14 @@ func (s *Server) AllowResource(resource string) error {
 // Scopes are those that mean something to a resource, in a stable order.
 func (s *Server) Scopes() []string { return slices.Clone(s.scopes) }
 
+// DefaultScopes are those of Scopes that are given where nobody says which: all but
+// [ScopeAdmin].
+func (s *Server) DefaultScopes() []string {
+	return slices.DeleteFunc(s.Scopes(), func(scope string) bool { return scope == ScopeAdmin })
+}
+
 func supportedScopes(more []string) []string {
-	scopes := []string{ScopeRead, ScopeWrite, ScopeDelete}
+	scopes := []string{ScopeRead, ScopeWrite, ScopeDelete, ScopeExport, ScopeAdmin}
 	for _, scope := range more {
 		if !slices.Contains(scopes, scope) && scope != oidc.ScopeOpenID && scope != oidc.ScopeOfflineAccess {
 			scopes = append(scopes, scope)

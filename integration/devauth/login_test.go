@@ -5,6 +5,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,33 @@ func (f *loginForm) filled() url.Values {
 	values.Set("decision", "allow")
 	values["scope"] = []string{ScopeRead}
 	return values
+}
+
+// The scope of administrators is offered to whoever asks for it, and given to whoever
+// ticks it.
+func TestNobodyIsAnAdministratorByDefault(t *testing.T) {
+	srv := startServer(t, nil)
+	clientID := publicClient(t, srv)
+	for asked, ticked := range map[string][]string{
+		"":                                  nil, // what is asked for is then the server's to say
+		ScopeRead + " " + ScopeAdmin:        nil,
+		ScopeRead + " " + ScopeAdmin + "  ": {ScopeRead, ScopeAdmin},
+	} {
+		verifier := oauth2.GenerateVerifier()
+		request := authorizationRequest(clientID, verifier)
+		if request.Del("scope"); asked != "" {
+			request.Set("scope", asked)
+		}
+		redirect, err := Login(t.Context(), nil, authorizeURL(srv, request), "alice", ticked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens := postForm(t, srv.Issuer()+"/token", codeForm(clientID, redirect.Query().Get("code"), verifier))
+		given := strings.Fields(tokens.text(t, "scope"))
+		if slices.Contains(given, ScopeAdmin) != slices.Contains(ticked, ScopeAdmin) || !slices.Contains(given, ScopeRead) {
+			t.Errorf("asked for %q, ticked %q, given %q", asked, ticked, given)
+		}
+	}
 }
 
 func TestPageForAPerson(t *testing.T) {

@@ -60,7 +60,7 @@ func TestMetadataAtEveryPlaceClientsLook(t *testing.T) {
 
 func TestConfiguredScopesAreSupported(t *testing.T) {
 	srv := startServer(t, func(c *Config) { c.Scopes = []string{"mcp:admin", ScopeRead, "openid"} })
-	if want := []string{ScopeRead, ScopeWrite, ScopeDelete, "mcp:admin"}; !slices.Equal(srv.Scopes(), want) {
+	if want := []string{ScopeRead, ScopeWrite, ScopeDelete, ScopeExport, ScopeAdmin, "mcp:admin"}; !slices.Equal(srv.Scopes(), want) {
 		t.Errorf("scopes %v", srv.Scopes())
 	}
 }

@@ -38,14 +38,14 @@ const (
 )
 
 // MintOptions describe a token. The zero value is a good access token for the
-// first user, the first resource and all scopes.
+// first user, the first resource and the default scopes.
 type MintOptions struct {
 	// Subject is the sub claim. It need not be one of the users.
 	Subject string
 	// Audience is the aud claim. Default: the first allowed resource, which must
 	// then exist. For an IDToken: the client.
 	Audience []string
-	// Scopes go into the scope claim. Default, if nil: all supported ones. An
+	// Scopes go into the scope claim. Default, if nil: [Server.DefaultScopes]. An
 	// empty slice leaves the claim out.
 	Scopes []string
 	// ClientID is the client_id claim. Default: "devauth-mint".
@@ -129,7 +129,7 @@ func (s *Server) mintClaims(o MintOptions) (map[string]any, error) {
 		o.TTL = s.config.TokenTTL
 	}
 	if o.Scopes == nil {
-		o.Scopes = s.scopes
+		o.Scopes = s.DefaultScopes()
 	}
 	if o.Audience == nil && o.IDToken {
 		o.Audience = []string{o.ClientID}

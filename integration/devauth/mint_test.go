@@ -40,7 +40,7 @@ func TestMintedTokenIsLikeAnIssuedOne(t *testing.T) {
 				t.Errorf("%s: claim %s is missing", algorithm, name)
 			}
 		}
-		if header["alg"] != algorithm || claims["sub"] != "alice" || claims["aud"] != testResource || claims["scope"] != "snapshot:read snapshot:write snapshot:delete" {
+		if header["alg"] != algorithm || claims["sub"] != "alice" || claims["aud"] != testResource || claims["scope"] != "snapshot:read snapshot:write snapshot:delete snapshot:export" {
 			t.Errorf("%s: header %v, claims %v", algorithm, header, claims)
 		}
 	}

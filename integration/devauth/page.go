@@ -32,6 +32,8 @@ var scopeMeanings = map[string]string{
 	ScopeRead:               "list and load snapshots",
 	ScopeWrite:              "save snapshots",
 	ScopeDelete:             "delete snapshots",
+	ScopeExport:             "export snapshots",
+	ScopeAdmin:              "read, export and delete the snapshots of all users",
 	oidc.ScopeOfflineAccess: "stay logged in",
 	oidc.ScopeOpenID:        "tell the client who you are",
 }
@@ -63,7 +65,8 @@ type loginPage struct {
 }
 
 // loginPage shows who asks for what. No user is chosen beforehand unless the
-// client hinted at one; all scopes are, or those in ticked when it is not nil.
+// client hinted at one; all scopes but that of administrators are, or those in ticked
+// when it is not nil.
 func (s *Server) loginPage(w http.ResponseWriter, status int, id string, pending *pendingRequest, problem, user string, ticked []string) {
 	page := loginPage{
 		frame:     frame{Title: "Allow access?", Style: template.CSS(pageStyle)},
@@ -83,7 +86,7 @@ func (s *Server) loginPage(w http.ResponseWriter, status int, id string, pending
 		page.Users = append(page.Users, choice{Name: name, Chosen: name == user})
 	}
 	for _, scope := range pending.scopes {
-		chosen := ticked == nil || slices.Contains(ticked, scope)
+		chosen := ticked == nil && scope != ScopeAdmin || slices.Contains(ticked, scope)
 		page.Scopes = append(page.Scopes, choice{Name: scope, Meaning: scopeMeanings[scope], Chosen: chosen})
 	}
 	// Browsers hold the redirect that answers a form to form-action as well, so

@@ -62,10 +62,15 @@ https://localhost:%d {
 		oauth %s
 `, filepath.Join(g.opts.data, "caddy"), g.log, g.opts.port, g.opts.stdio, g.issuer)
 	if g.opts.snapshotd {
-		// Without base scopes, clients are told all of these at the first login.
+		// Without base scopes, clients are told all of these at the first login. The page
+		// there leaves it to the person to tick snapshot:admin.
 		b.WriteString(`		scopes {
 			tool save_snapshot snapshot:write
 			tool delete_snapshot snapshot:delete
+			tool export_snapshots snapshot:export
+			resource snapshot://export/* snapshot:export
+			tool list_users snapshot:admin
+			tool admin_* snapshot:admin
 			tool * snapshot:read
 		}
 `)

@@ -97,7 +97,7 @@ func run(opts *options, stdout, progress io.Writer) error {
 	}
 	ready := readiness{URL: gw.url, Issuer: gw.issuer, CAFile: gw.caFile, Resource: gw.url, Tokens: map[string]string{}}
 	for _, user := range []string{"alice", "bob"} {
-		token, err := auth.Mint(devauth.MintOptions{Subject: user, Audience: []string{gw.url}, Scopes: auth.Scopes(), ClientID: "quickstart", TTL: tokenTTL})
+		token, err := auth.Mint(devauth.MintOptions{Subject: user, Audience: []string{gw.url}, Scopes: auth.DefaultScopes(), ClientID: "quickstart", TTL: tokenTTL})
 		if err != nil {
 			return fmt.Errorf("minting a token for %s: %w", user, err)
 		}

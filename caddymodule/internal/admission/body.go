@@ -119,9 +119,6 @@ func checkContent(r *http.Request) *answer.Refusal {
 	return nil
 }
 
-// past is a time for reading that is over.
-var past = time.Unix(1, 0)
-
 // readAhead is as much memory as is taken for a body before any of it is there, in bytes.
 const readAhead = 64 << 10
 
@@ -134,7 +131,7 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 	// read them. Writers that know no deadline are left to the server's own timeouts.
 	var late timeout.Timeout
 	rc := http.NewResponseController(w)
-	g.bodies.Begin(&late, func() { _ = rc.SetReadDeadline(past) })
+	g.bodies.Begin(&late, func() { _ = rc.SetReadDeadline(timeout.Past) })
 	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	inTime := late.End()
 	if err == nil && !inTime {

@@ -81,9 +81,6 @@ func (s *sse) comment() error {
 	return s.flush()
 }
 
-// past is a time for writing that is over.
-var past = time.Unix(1, 0)
-
 // timely is how many bytes a client may take no longer to read than it may take for one.
 const timely = 64 << 10
 
@@ -97,7 +94,7 @@ func timeFor(size int) time.Duration {
 // deadline for each would cost more than the write.
 func (b *Bridge) inTime(rc *http.ResponseController, write func() error) error {
 	var late timeout.Timeout
-	b.writes.Begin(&late, func() { _ = rc.SetWriteDeadline(past) })
+	b.writes.Begin(&late, func() { _ = rc.SetWriteDeadline(timeout.Past) })
 	err := write()
 	if !late.End() && err == nil {
 		_ = rc.SetWriteDeadline(time.Time{}) // it went at the last moment

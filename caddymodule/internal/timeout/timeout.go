@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// Past is a deadline that is over, for ending a read or write that is under way. The zero
+// time would be no deadline at all.
+var Past = time.Unix(1, 0)
+
 // Queue is for timeouts of one length. Its methods may be called from any goroutine.
 type Queue struct {
 	length time.Duration

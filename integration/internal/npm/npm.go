@@ -3,6 +3,7 @@ package npm
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,7 +18,7 @@ import (
 var Servers = []string{"@modelcontextprotocol/server-memory@2026.8.31", "@modelcontextprotocol/server-everything@2026.8.31"}
 
 // Remedy says what to do about an error of [Folder].
-const Remedy = "install Node 20 or later with npm, and let \"npm install\" reach its registry once"
+const Remedy = "install Node 20 or later with npm, and let \"npm install\" reach its registry once; what comes without a program for this machine also needs g++, make and Python"
 
 // folders are the folders of sets of packages that were asked for in this run.
 var folders sync.Map
@@ -57,9 +58,14 @@ func install(packages []string) (folder string, err error) {
 		return "", err
 	}
 	defer os.RemoveAll(fresh)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	if err := allowScripts(fresh, packages); err != nil {
+		return "", err
+	}
+	// Long enough to compile what comes without a program for this machine.
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "npm", append([]string{"install", "--prefix", fresh, "--no-audit", "--no-fund"}, packages...)...)
+	command.Env = append(os.Environ(), headers()...)
 	if text, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm install: %w: %s", err, text)
 	}
@@ -67,6 +73,37 @@ func install(packages []string) (folder string, err error) {
 		return "", err // and not another run that was faster
 	}
 	return folder, nil
+}
+
+// allowScripts lets the packages do what they do when they are installed, such as compile
+// themselves. Since npm 11 a package may not unless it is named.
+func allowScripts(folder string, packages []string) error {
+	named := make(map[string]bool)
+	for _, name := range packages {
+		if at := strings.LastIndexByte(name, '@'); at > 0 { // not that of a scope
+			name = name[:at]
+		}
+		named[name] = true
+	}
+	text, err := json.Marshal(map[string]any{"private": true, "allowScripts": named})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "package.json"), text, 0o644)
+}
+
+// headers tells npm where Node's own header files are, if they came with it, so that a
+// package that compiles itself need not fetch them.
+func headers() []string {
+	node, err := exec.LookPath("node")
+	if err == nil {
+		node, err = filepath.EvalSymlinks(node)
+	}
+	prefix := filepath.Dir(filepath.Dir(node))
+	if err != nil || !exists(filepath.Join(prefix, "include", "node", "node.h")) {
+		return nil
+	}
+	return []string{"npm_config_nodedir=" + prefix}
 }
 
 func exists(file string) bool {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 
+	"github.com/snapgate/snapgate/snapshotd/internal/portable"
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
 
@@ -21,11 +23,16 @@ database like the one it was made from, of the same schema and owner. Nothing is
 overwritten. In a folder that is there, the copy is named after the time.
 With --all, each user's copy is <folder>/<user>/snapshots.db.
 
+Of PostgreSQL, or with --portable, it is one archive of JSON Lines with all that was
+asked for, each user's as of one moment. "restore" puts it into files or PostgreSQL.
+
+  --portable         an archive also of files
+
 ` + placeHelp + userHelp + allHelp,
 		define: func(c *call) {
 			c.definePlace()
 			c.defineUser()
-			c.toggle("all")
+			c.toggle("all", "portable")
 		},
 		run: backup,
 	}
@@ -36,6 +43,8 @@ type backedUp struct {
 	User  string `json:"user,omitempty"`
 	File  string `json:"file"`
 	Bytes int64  `json:"bytes"`
+	// Snapshots are counted in archives.
+	Snapshots *int64 `json:"snapshots,omitempty"`
 }
 
 func backup(ctx context.Context, c *call) error {
@@ -43,9 +52,16 @@ func backup(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	place, err := c.place()
+	if err != nil {
+		return err
+	}
 	homes, err := c.homes(ctx)
 	if err != nil {
 		return err
+	}
+	if c.is("portable") || place.Server != "" {
+		return c.archive(ctx, arguments[0], homes)
 	}
 	shown := c.newProgress()
 	defer shown.end()
@@ -88,12 +104,75 @@ func (c *call) backupPlace(to string, h home) (string, error) {
 		file := store.UserFile(to, store.Owner{User: h.key})
 		return file, os.MkdirAll(filepath.Dir(file), 0o700)
 	}
+	return c.backupFile(to, ".db")
+}
+
+// backupFile is the file itself, or one named after the time in a folder that is there.
+func (c *call) backupFile(to, ending string) (string, error) {
 	info, err := os.Stat(to)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return to, nil
 	case err == nil && info.IsDir():
-		return filepath.Join(to, "snapshots-"+c.Now().UTC().Format("20060102T150405Z")+".db"), nil
+		return filepath.Join(to, "snapshots-"+c.Now().UTC().Format("20060102T150405Z")+ending), nil
 	}
 	return to, err
+}
+
+// archive backs homes up into one archive.
+func (c *call) archive(ctx context.Context, to string, homes []home) error {
+	to, err := c.backupFile(to, ".jsonl")
+	if err != nil {
+		return err
+	}
+	shown := c.newProgress()
+	defer shown.end()
+	done, total := []backedUp{}, int64(0)
+	var failures []failure
+	err = writeArchive(to, func(w *portable.ArchiveWriter) (err error) {
+		failures, err = c.each(ctx, homes, func(h home) error {
+			one, err := h.archive(ctx, w, shown, fmt.Sprintf("archived (%d of %d)", len(done)+1, len(homes)))
+			if err == nil {
+				one.File = to
+				done = append(done, one)
+				total += *one.Snapshots
+			}
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	shown.end()
+	result := struct {
+		Backups []backedUp `json:"backups"`
+		Failed  []failure  `json:"failed,omitempty"`
+	}{done, failures}
+	if c.is("all") {
+		return c.answer(result, "Backed up %s of %s to %s", count(total, "snapshot"), count(len(done), "user"), to)
+	}
+	return c.answer(result, "Backed up %s of %s to %s", count(total, "snapshot"), homes[0].where(), to)
+}
+
+// archive adds a home to an archive.
+func (h home) archive(ctx context.Context, w *portable.ArchiveWriter, shown *progress, doing string) (backedUp, error) {
+	all, err := h.contents(ctx)
+	if err != nil {
+		return backedUp{}, err
+	}
+	var bytes, n int64
+	err = all.read(ctx, func(snapshots iter.Seq2[store.Snapshot, error]) error {
+		_, err := w.User(h.owned(all.owner), func(yield func(store.Snapshot, error) bool) {
+			for snapshot, err := range snapshots {
+				bytes, n = bytes+snapshot.Bytes(), n+1
+				shown.show("%s: %s", doing, count(n, "snapshot"))
+				if !yield(snapshot, err) {
+					return
+				}
+			}
+		})
+		return err
+	})
+	return backedUp{User: h.key, Bytes: bytes, Snapshots: &n}, err
 }

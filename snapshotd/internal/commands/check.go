@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
@@ -18,6 +17,7 @@ func checkCommand() command {
 		help: `It looks at every page and index of the file, compares the search index and the
 totals with the snapshots, and checks that a user's file is in their own folder. A
 database of an earlier schema is brought up to date first, as by the server.
+In PostgreSQL, pages are for its own pg_amcheck to look at.
 
   --repair           make search index and totals anew where they are wrong; the
                      snapshots themselves are only read
@@ -37,6 +37,8 @@ type checked struct {
 	User     string    `json:"user,omitempty"`
 	File     string    `json:"file"`
 	Problems []problem `json:"problems"`
+
+	where string
 }
 
 type problem struct {
@@ -92,7 +94,7 @@ func checkText(c *call, results []checked) string {
 			if !p.Repaired {
 				left++
 			}
-			fmt.Fprintf(&b, "%s: %s%s\n", one.File, p.Text, remark)
+			fmt.Fprintf(&b, "%s: %s%s\n", one.where, p.Text, remark)
 		}
 	}
 	if left > 0 {
@@ -109,10 +111,7 @@ func checkText(c *call, results []checked) string {
 
 // check looks for damage in a home. The error is one of looking.
 func (h home) check(ctx context.Context, repair bool) (checked, error) {
-	result := checked{User: h.key, File: h.path, Problems: []problem{}}
-	if _, err := os.Stat(h.path); err != nil {
-		return result, err
-	}
+	result := checked{User: h.key, File: h.path, Problems: []problem{}, where: h.where()}
 	_, err := h.rightful(ctx)
 	switch {
 	case errors.Is(err, store.ErrOwner), errors.Is(err, store.ErrCorrupt), errors.Is(err, store.ErrForeign):
@@ -121,7 +120,7 @@ func (h home) check(ctx context.Context, repair bool) (checked, error) {
 	case err != nil:
 		return result, err
 	}
-	s, err := h.openOrMake(ctx, nil, store.Settings{})
+	s, err := h.open(ctx)
 	if errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrForeign) {
 		result.Problems = append(result.Problems, problem{Text: err.Error()})
 		return result, nil

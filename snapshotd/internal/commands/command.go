@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/settings"
+	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
 
 // The exit statuses.
@@ -77,6 +78,8 @@ type call struct {
 	switches map[string]*bool   // of flags that do not
 	clients  []string           // of --client
 	status   int                // if it ends without an error
+	settings store.Settings     // of the stores that it opens
+	closers  []func() error     // what it has open until it ends
 }
 
 // text adds a flag that takes a value.
@@ -124,6 +127,9 @@ func Run(ctx context.Context, args []string, in Surroundings) int {
 	}
 	if err == nil {
 		err = found.run(ctx, c)
+	}
+	for _, closer := range c.closers {
+		err = errors.Join(err, closer())
 	}
 	var usage usageError
 	switch {

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,8 @@ imported again, anywhere.
 
   --format <format>  jsonl (the default) or markdown
   --output <file>    a new file, mode 0600, instead of standard output; with --all
-                     a folder, in which each user gets a file named by their key
+                     a folder, in which each user gets a file named by their key,
+                     and the local one of PostgreSQL "local"
 
 ` + placeHelp + userHelp + allHelp,
 		define: func(c *call) {
@@ -78,7 +80,7 @@ func export(ctx context.Context, c *call) error {
 	failures, err := c.each(ctx, homes, func(h home) error {
 		file := output
 		if c.is("all") {
-			file = filepath.Join(output, h.key+ending)
+			file = filepath.Join(output, cmp.Or(h.key, "local")+ending)
 		}
 		n, err := c.exportOne(ctx, h, file, write, shown)
 		if err == nil {
@@ -102,7 +104,7 @@ func export(ctx context.Context, c *call) error {
 
 // exportOne writes one home to a new file, or to standard output if it has no name.
 func (c *call) exportOne(ctx context.Context, h home, file string, write writeSnapshot, shown *progress) (n int64, err error) {
-	s, err := h.open(ctx, store.Settings{})
+	s, err := h.open(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"strings"
 
@@ -27,7 +27,7 @@ can be repeated. Quotas apply, by flags or variables; see snapshotd --help.
                      renumber: add it under a new id
   --max-snapshots <n>, --max-bytes <size>, --max-snapshot-bytes <size>
 
-` + placeHelp + userHelp + `                     A user who has no file yet needs issuer and subject.
+` + placeHelp + userHelp + `                     A user who has nothing yet needs issuer and subject.
 `,
 		define: func(c *call) {
 			c.definePlace()
@@ -60,7 +60,8 @@ func importLines(ctx context.Context, c *call) error {
 	if err != nil {
 		return usageError{err}
 	}
-	h, err := c.home()
+	c.settings.Limits = limits
+	h, err := c.home(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,14 +74,14 @@ func importLines(ctx context.Context, c *call) error {
 		defer file.Close()
 		in = file
 	}
-	s, err := h.openToImport(ctx, store.Settings{Limits: limits})
+	s, err := h.openToImport(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	shown := c.newProgress()
 	defer shown.end()
-	total, err := importAll(ctx, s, portable.NewReader(in), rule, shown)
+	total, err := importAll(ctx, s, portable.NewReader(in).All(), rule, func(n store.Imported) { shown.show("%s", importedText(n)) })
 	shown.end()
 	if err != nil {
 		if total != (store.Imported{}) {
@@ -97,24 +98,25 @@ func importLines(ctx context.Context, c *call) error {
 		Skipped    int    `json:"skipped"`
 		Present    int    `json:"present"`
 	}{h.key, h.path, total.Added, total.Renumbered, total.Replaced, total.Skipped, total.Present},
-		"Imported into %s: %s", h, importedText(total))
+		"Imported into %s: %s", h.where(), importedText(total))
 }
 
 // openToImport opens a home, which is made for an owner who is known.
-func (h home) openToImport(ctx context.Context, settings store.Settings) (store.Store, error) {
+func (h home) openToImport(ctx context.Context) (store.Store, error) {
 	owner, err := h.rightful(ctx)
 	switch {
 	case err == nil:
-		return h.openOrMake(ctx, owner, settings)
-	case h.key == "" && errors.Is(err, fs.ErrNotExist):
-		return h.openOrMake(ctx, nil, settings)
+		return h.openOrMake(ctx, owner)
+	case h.key == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrNoUser)):
+		return h.openOrMake(ctx, nil)
 	case h.owner != nil && errors.Is(err, store.ErrNoUser):
-		return h.openOrMake(ctx, h.owner, settings)
+		return h.openOrMake(ctx, h.owner)
 	}
 	return nil, err
 }
 
-func importAll(ctx context.Context, s store.Store, lines *portable.Reader, rule store.Rule, shown *progress) (store.Imported, error) {
+// importAll imports snapshots a batch at a time, and tells after each how many there were.
+func importAll(ctx context.Context, s store.Store, snapshots iter.Seq2[store.Snapshot, error], rule store.Rule, tell func(store.Imported)) (store.Imported, error) {
 	var total store.Imported
 	var batch []store.Snapshot
 	var size int64
@@ -129,14 +131,10 @@ func importAll(ctx context.Context, s store.Store, lines *portable.Reader, rule 
 		total.Skipped += got.Skipped
 		total.Present += got.Present
 		batch, size = batch[:0], 0
-		shown.show("%s", importedText(total))
+		tell(total)
 		return nil
 	}
-	for {
-		snapshot, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			return total, flush()
-		}
+	for snapshot, err := range snapshots {
 		if err != nil {
 			return total, err
 		}
@@ -147,6 +145,7 @@ func importAll(ctx context.Context, s store.Store, lines *portable.Reader, rule 
 			}
 		}
 	}
+	return total, flush()
 }
 
 // importedText names what is not 0.

@@ -12,25 +12,32 @@ import (
 func migrateCommand() command {
 	return command{
 		name:    "migrate",
-		summary: "move between a file of one's own and a user's behind the gateway",
-		usage:   "to-user|to-file [flags]",
+		summary: "move between a file of one's own, users' files and PostgreSQL",
+		usage:   "to-user|to-file|to-server|from-server [flags]",
 		help: `to-user copies the file of --db into a user's file under --data, which becomes
 theirs. to-file copies a user's file to --db, which then belongs to nobody, as a
-local file does. The source stays as it is, and both may be in use.
+local file does. to-server copies files into PostgreSQL, and from-server copies back:
+with --data users' files, one or --all; with --db the local file, to or from the rows
+of a user who is named, or else of the one who uses a server without --auth trusted-meta.
+The source stays as it is, and both may be in use.
 A target that has snapshots is refused; to add to it, use export and import.
 
   --db <file>        the local file; without it, where the server would look
   --data <folder>    the folder of the users' files
-  --user <key>       for to-file: whose, or
+  --server <address> the PostgreSQL database, postgres://…; without it what
+                     SNAPSHOT_DB_PATH says, so that a password need not stand here
+  --user <key>       whose: see "snapshotd users"; or
   --issuer <issuer> --subject <subject>
                      whose: as their tokens name them
+  --all              with --data, to or from PostgreSQL: all users
   --replace          replace what the target has, which is copied aside first
   --dry-run          only tell what it would do
 `,
 		define: func(c *call) {
 			c.definePlace()
 			c.defineUser()
-			c.toggle("replace", "dry-run")
+			c.text("server")
+			c.toggle("all", "replace", "dry-run")
 		},
 		run: migrate,
 	}
@@ -43,9 +50,15 @@ type move struct {
 }
 
 func migrate(ctx context.Context, c *call) error {
-	arguments, err := c.arguments("to-user or to-file")
+	arguments, err := c.arguments("to-user, to-file, to-server or from-server")
 	if err != nil {
 		return err
+	}
+	if direction := arguments[0]; direction == "to-server" || direction == "from-server" {
+		return c.migrateServer(ctx, direction == "to-server")
+	}
+	if c.is("all") || c.value("server") != "" {
+		return wrong("--all and --server are for to-server and from-server")
 	}
 	m, err := c.move(arguments[0])
 	if err != nil {
@@ -99,32 +112,26 @@ func (c *call) migrated(m move, snapshots int64, aside, verb string) error {
 // do not exclude each other here.
 func (c *call) move(direction string) (move, error) {
 	if direction != "to-user" && direction != "to-file" {
-		return move{}, wrong("unexpected argument %q: it must be to-user or to-file", direction)
+		return move{}, wrong("unexpected argument %q: it must be to-user, to-file, to-server or from-server", direction)
 	}
 	file, base, err := c.flags.BothPlaces()
 	if err != nil {
 		return move{}, usageError{err}
 	}
-	if err := inFiles(file); err != nil {
-		return move{}, err
+	if file.Server != "" {
+		return move{}, wrong("%s is between files: for PostgreSQL there are to-server and from-server", direction)
 	}
 	local := home{path: file.File, private: file.Default}
-	owner, err := c.owner()
-	if err != nil {
-		return move{}, err
-	}
-	key := c.value("user")
+	owner, key, err := c.user()
 	switch {
+	case err != nil:
+		return move{}, err
 	case direction == "to-user" && owner == nil:
 		return move{}, wrong("to-user needs --issuer and --subject: the file will belong to whom they name")
-	case owner != nil && key != "" && key != owner.User:
-		return move{}, wrong("--user is %s, and the key of this issuer and subject %s: give one of the two", key, owner.User)
-	case owner != nil:
-		key = owner.User
-	case !store.IsUserKey(key):
+	case key == "":
 		return move{}, wrong("to-file needs --user, or --issuer and --subject: snapshotd users lists them")
 	}
-	user := userHome(base.Base, key, owner)
+	user := c.userHome(base.Base, key, owner)
 	if direction == "to-user" {
 		return move{from: local, to: user, owner: *owner}, nil
 	}

@@ -15,17 +15,19 @@ import (
 
 // placeHelp are the flags of definePlace.
 const placeHelp = `  --db <file>        the one database file, or
-  --data <folder>    the folder with one for each user; without both it is where
-                     the server would look, by its variables or by default
+  --db <address>     the PostgreSQL database, postgres://…, or
+  --data <folder>    the folder with a file for each user; without all of these it is
+                     where the server would look, by its variables or by default
 `
 
 // userHelp are the flags of defineUser.
-const userHelp = `  --user <key>       with --data, the user: the name of their folder, or
+const userHelp = `  --user <key>       with --data or PostgreSQL, the user: see "snapshotd users"; or
   --issuer <issuer> --subject <subject>
-                     the user by the claims of their tokens
+                     the user by the claims of their tokens. Without a user it is
+                     in PostgreSQL the one of a server without --auth trusted-meta
 `
 
-const allHelp = `  --all              with --data, all users
+const allHelp = `  --all              with --data or PostgreSQL, all users
 `
 
 // definePlace adds the flags that say where the snapshots are.
@@ -39,23 +41,17 @@ func (c *call) place() (settings.Place, error) {
 	if err != nil {
 		return place, usageError{err}
 	}
-	return place, inFiles(place)
+	return place, nil
 }
 
-// inFiles refuses a server: the commands work on files, and what they would do there is done
-// by PostgreSQL's own programs.
-func inFiles(place settings.Place) error {
-	if place.Server == "" {
-		return nil
-	}
-	return usageError{fmt.Errorf("commands work on files: %w", postgres.ErrDump)}
-}
-
-// home is where one user's snapshots are.
+// home is where one user's snapshots are: in a file of their own, or among those of
+// others in a database.
 type home struct {
-	path  string
-	key   string       // "" for a file that is named itself
-	owner *store.Owner // nil if only the key is known
+	path     string             // the file, or how messages name the database
+	database *postgres.Database // nil for a file
+	key      string             // "" for a file that is named itself, and for a database's local user
+	owner    *store.Owner       // nil if only the key is known
+	settings store.Settings
 	// private says that the file is in a place of snapshotd's own.
 	private bool
 }
@@ -68,39 +64,73 @@ func (h home) String() string {
 	return h.path
 }
 
+// where is String and the place.
+func (h home) where() string {
+	if h.database != nil && h.key != "" {
+		return h.String() + " of " + h.path
+	}
+	return h.path
+}
+
 // home finds the one home that the flags name.
-func (c *call) home() (home, error) {
+func (c *call) home(ctx context.Context) (home, error) {
 	place, err := c.place()
 	if err != nil {
 		return home{}, err
 	}
-	owner, err := c.owner()
+	owner, key, err := c.user()
 	if err != nil {
 		return home{}, err
 	}
-	key := c.value("user")
-	if place.File != "" {
-		if key != "" || owner != nil {
-			return home{}, wrong("--user, --issuer and --subject are for --data: %s is one file for all", place.File)
-		}
-		return home{path: place.File, private: place.Default}, nil
-	}
 	switch {
-	case owner != nil && key != "" && key != owner.User:
-		return home{}, wrong("--user is %s, and the key of this issuer and subject %s: give one of the two", key, owner.User)
-	case owner != nil:
-		key = owner.User
-	case key == "":
+	case place.File != "" && key != "":
+		return home{}, wrong("--user, --issuer and --subject are for --data or a server: %s is one file for all", place.File)
+	case place.File != "":
+		return home{path: place.File, private: place.Default, settings: c.settings}, nil
+	case place.Base != "" && key == "":
 		return home{}, wrong("%s has a file for each user: say whose by --user, or by --issuer and --subject", place.Base)
+	case place.Base != "":
+		return c.userHome(place.Base, key, owner), nil
 	}
-	if !store.IsUserKey(key) {
-		return home{}, wrong("--user is %q, which is no user's key: snapshotd users lists them", key)
+	database, err := c.connect(ctx, place.Server)
+	if err != nil {
+		return home{}, err
 	}
-	return userHome(place.Base, key, owner), nil
+	return c.rows(database, place.Server, key, owner), nil
 }
 
-func userHome(base, key string, owner *store.Owner) home {
-	return home{path: store.UserFile(base, store.Owner{User: key}), key: key, owner: owner, private: true}
+// userHome is that of a user in a folder.
+func (c *call) userHome(base, key string, owner *store.Owner) home {
+	return home{path: store.UserFile(base, store.Owner{User: key}), key: key, owner: owner, private: true, settings: c.settings}
+}
+
+// rows is the home of a user in a database.
+func (c *call) rows(database *postgres.Database, address, key string, owner *store.Owner) home {
+	return home{path: postgres.Place(address), database: database, key: key, owner: owner, settings: c.settings}
+}
+
+// user reads whose the flags say: the key, and who that is if they say it. Without such
+// flags it is nobody.
+func (c *call) user() (*store.Owner, string, error) {
+	owner, err := c.owner()
+	if err != nil {
+		return nil, "", err
+	}
+	key := c.value("user")
+	switch {
+	case owner != nil && key != "" && key != owner.User:
+		return nil, "", wrong("--user is %s, and the key of this issuer and subject %s: give one of the two", key, owner.User)
+	case owner != nil:
+		return owner, owner.User, nil
+	case key != "" && !store.IsUserKey(key):
+		return nil, "", wrong("--user is %q, which is no user's key: snapshotd users lists them", key)
+	}
+	return nil, key, nil
+}
+
+// named says whether a flag says whose.
+func (c *call) named() bool {
+	return c.value("user") != "" || c.value("issuer") != "" || c.value("subject") != ""
 }
 
 // owner reads --issuer and --subject; nil without them.
@@ -118,32 +148,63 @@ func (c *call) owner() (*store.Owner, error) {
 // homes finds all homes that the flags name: one, or with --all each user's.
 func (c *call) homes(ctx context.Context) ([]home, error) {
 	if !c.is("all") {
-		h, err := c.home()
+		h, err := c.home(ctx)
 		return []home{h}, err
 	}
 	place, err := c.place()
 	if err != nil {
 		return nil, err
 	}
-	if place.Base == "" {
-		return nil, wrong("--all is for --data: %s is one file", place.File)
+	if place.File != "" {
+		return nil, wrong("--all is for --data or a server: %s is one file", place.File)
 	}
-	if c.value("user") != "" || c.value("issuer") != "" || c.value("subject") != "" {
+	if c.named() {
 		return nil, wrong("--all and a user exclude each other")
 	}
-	if _, err := os.Stat(place.Base); err != nil {
+	return c.allHomes(ctx, place)
+}
+
+// allHomes are those of all users in a folder or a database.
+func (c *call) allHomes(ctx context.Context, place settings.Place) ([]home, error) {
+	source, database, err := c.source(ctx, place)
+	if err != nil {
 		return nil, err
 	}
 	var all []home
-	err = eachUser(ctx, store.Folder{Base: place.Base}, func(u store.User) error {
-		all = append(all, userHome(place.Base, u.User, nil))
+	err = eachUser(ctx, source, func(u store.User) error {
+		if database != nil {
+			all = append(all, c.rows(database, place.Server, u.User, nil))
+		} else {
+			all = append(all, c.userHome(place.Base, u.User, nil))
+		}
 		return nil
 	})
 	return all, err
 }
 
+// lister is what users are listed from.
+type lister interface {
+	Users(ctx context.Context, after string, limit int) ([]store.User, error)
+}
+
+// source is that of a place, which must be there.
+func (c *call) source(ctx context.Context, place settings.Place) (lister, *postgres.Database, error) {
+	if place.Server != "" {
+		database, err := c.connect(ctx, place.Server)
+		return withLocal{database}, database, err
+	}
+	// Without this, a folder that is not there would be one without users.
+	if _, err := os.Stat(place.File + place.Base); err != nil {
+		return nil, nil, err
+	}
+	if place.Base != "" {
+		return store.Folder{Base: place.Base}, nil, nil
+	}
+	return store.File{Path: place.File}, nil, nil
+}
+
 // eachUser calls a function with each user of a source.
-func eachUser(ctx context.Context, source store.Source, do func(store.User) error) error {
+func eachUser(ctx context.Context, source lister, do func(store.User) error) error {
 	for after := ""; ; {
 		page, err := source.Users(ctx, after, store.MaxPage)
 		if err != nil {
@@ -161,9 +222,12 @@ func eachUser(ctx context.Context, source store.Source, do func(store.User) erro
 	}
 }
 
-// rightful checks that a user's file is there and belongs to who its folder is named
-// after, and returns the owner: nil if the file names none.
+// rightful checks that a home is there and belongs to who its key stands for, and
+// returns the owner: nil if it names none.
 func (h home) rightful(ctx context.Context) (*store.Owner, error) {
+	if h.database != nil {
+		return h.rightfulRows(ctx)
+	}
 	if _, err := os.Stat(h.path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) && h.key != "" {
 			return nil, fmt.Errorf("%w: there is no %s", store.ErrNoUser, h.path)
@@ -186,16 +250,22 @@ func (h home) rightful(ctx context.Context) (*store.Owner, error) {
 }
 
 // open opens the snapshots of a home that is there.
-func (h home) open(ctx context.Context, s store.Settings) (store.Store, error) {
+func (h home) open(ctx context.Context) (store.Store, error) {
 	if _, err := h.rightful(ctx); err != nil {
 		return nil, err
 	}
-	return h.openOrMake(ctx, nil, s)
+	if h.database != nil {
+		return h.openRows(ctx)
+	}
+	return h.openOrMake(ctx, nil)
 }
 
 // openOrMake opens the snapshots of a home, or makes it for the owner.
-func (h home) openOrMake(ctx context.Context, owner *store.Owner, s store.Settings) (store.Store, error) {
-	opened, err := store.Open(ctx, h.path, store.Options{Private: h.private, Owner: owner, Adopt: true, Settings: s})
+func (h home) openOrMake(ctx context.Context, owner *store.Owner) (store.Store, error) {
+	if h.database != nil {
+		return h.makeRows(ctx, owner)
+	}
+	opened, err := store.Open(ctx, h.path, store.Options{Private: h.private, Owner: owner, Adopt: true, Settings: h.settings})
 	if err != nil {
 		return nil, err
 	}

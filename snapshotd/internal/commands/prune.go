@@ -50,6 +50,7 @@ func prune(ctx context.Context, c *call) error {
 	if keep.MaxAge == 0 && keep.MaxCount == 0 {
 		return wrong("nothing to delete by: give --keep-days or --keep-count")
 	}
+	c.settings.Now = c.Now
 	homes, err := c.homes(ctx)
 	if err != nil {
 		return err
@@ -60,7 +61,7 @@ func prune(ctx context.Context, c *call) error {
 	var total int64
 	failures, err := c.each(ctx, homes, func(h home) error {
 		shown.show("pruning %s (%d of %d)", h, len(results)+1, len(homes))
-		n, err := h.prune(ctx, keep, c.Now, c.is("dry-run"))
+		n, err := h.prune(ctx, keep, c.is("dry-run"))
 		total += n
 		if err == nil {
 			results = append(results, pruned{User: h.key, File: h.path, Deleted: n})
@@ -82,14 +83,14 @@ func prune(ctx context.Context, c *call) error {
 	}{results, c.is("dry-run"), failures}, "%s %s", verb, count(total, "snapshot"))
 }
 
-func (h home) prune(ctx context.Context, keep store.Retention, now func() time.Time, dry bool) (int64, error) {
-	s, err := h.open(ctx, store.Settings{Now: now})
+func (h home) prune(ctx context.Context, keep store.Retention, dry bool) (int64, error) {
+	s, err := h.open(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer s.Close()
 	if dry {
-		return wouldPrune(ctx, s, keep, now())
+		return wouldPrune(ctx, s, keep, h.settings.Now())
 	}
 	return s.Prune(ctx, keep)
 }

@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -16,8 +15,9 @@ func usersCommand() command {
 		summary: "list users and what they have",
 		usage:   "[flags]",
 		help: `A line for each user: their key, which is the name of their folder, snapshots, bytes
-of text, the time of the last write (UTC), and issuer and subject. The files are read
-and not changed.
+of text, the time of the last write (UTC), and issuer and subject. Files are read
+and not changed. The one user of a single file, or of a server in PostgreSQL without
+--auth trusted-meta, has no key.
 
 ` + placeHelp,
 		define: func(c *call) { c.definePlace() },
@@ -44,12 +44,8 @@ func users(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	var source store.Source = store.Folder{Base: place.Base}
-	if place.Base == "" {
-		source = store.File{Path: place.File}
-	}
-	// Without this, a folder that is not there would be one without users.
-	if _, err := os.Stat(place.File + place.Base); err != nil {
+	source, _, err := c.source(ctx, place)
+	if err != nil {
 		return err
 	}
 	all := []listed{}

@@ -24,19 +24,23 @@ type Client struct {
 	file func(settings.System) (string, error)
 }
 
+const claudeFile = "claude_desktop_config.json"
+
 // clients are those that snapshotd knows. Sources of the places:
 //
 //   - Claude Desktop: modelcontextprotocol.io, "Connect to local MCP servers"; for Linux,
-//     where the client is built by others, the same under XDG_CONFIG_HOME
+//     where the client is built by others, the same under XDG_CONFIG_HOME; for packages of
+//     Windows, claudeFolder
 //   - Claude Code: code.claude.com, "MCP installation scopes": user scope
 //   - Cursor: cursor.com/docs/mcp, the global configuration
 //   - VS Code: code.visualstudio.com, "MCP configuration reference", of the default profile
 var clients = []Client{
 	{
 		Name: "claude-desktop", Title: "Claude Desktop", servers: "mcpServers",
-		folder: func(s settings.System) (string, error) { return applicationFolder(s, "Claude") },
+		folder: claudeFolder,
 		file: func(s settings.System) (string, error) {
-			return applicationFolder(s, "Claude", "claude_desktop_config.json")
+			folder, err := claudeFolder(s)
+			return filepath.Join(folder, claudeFile), err
 		},
 	},
 	{
@@ -122,6 +126,42 @@ func homeFolder(s settings.System, below ...string) (string, error) {
 		return "", fmt.Errorf("no home folder to look for clients in: %w", err)
 	}
 	return filepath.Join(append([]string{home}, below...)...), nil
+}
+
+// claudeFolder is where Claude Desktop keeps settings. What Windows installs as a package
+// (MSIX), as the installers do since 2026, reads a folder of its own in the place of
+// %APPDATA%, and nothing that others write there (github.com/anthropics/claude-code,
+// issues 25579 and 26073).
+func claudeFolder(s settings.System) (string, error) {
+	if s.OS != "windows" {
+		return applicationFolder(s, "Claude")
+	}
+	local := s.Getenv("LOCALAPPDATA")
+	if local == "" {
+		var err error
+		if local, err = homeFolder(s, "AppData", "Local"); err != nil {
+			return "", err
+		}
+	}
+	packages := filepath.Join(local, "Packages")
+	entries, _ := os.ReadDir(packages) // there may be none
+	packaged := ""
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), "Claude_") { // and the key of the publisher
+			continue
+		}
+		folder := filepath.Join(packages, entry.Name(), "LocalCache", "Roaming", "Claude")
+		if _, err := os.Stat(filepath.Join(folder, claudeFile)); err == nil {
+			return folder, nil
+		}
+		if _, err := os.Stat(folder); err == nil && packaged == "" {
+			packaged = folder
+		}
+	}
+	if packaged != "" {
+		return packaged, nil
+	}
+	return applicationFolder(s, "Claude")
 }
 
 // applicationFolder is where programs keep settings on the system.

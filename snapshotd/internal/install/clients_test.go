@@ -107,3 +107,43 @@ func TestUnknownClientsAndNoHomeAreExplained(t *testing.T) {
 		t.Errorf("got %v, %v", chosen, err)
 	}
 }
+
+func TestClaudeDesktopInAPackageOfWindowsHasAFolderOfItsOwn(t *testing.T) {
+	home := t.TempDir()
+	windows := system("windows", home, map[string]string{"LOCALAPPDATA": filepath.Join(home, "local"), "APPDATA": filepath.Join(home, "roaming")})
+	file := func() string {
+		t.Helper()
+		path, err := client(t, "claude-desktop").file(windows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	packaged := func(name string) string {
+		return filepath.Join(home, "local", "Packages", name, "LocalCache", "Roaming", "Claude")
+	}
+	makeFolder := func(folder string) {
+		t.Helper()
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain := filepath.Join(home, "roaming", "Claude")
+	makeFolder(plain)
+	makeFolder(filepath.Join(home, "local", "Packages", "Claude_removed")) // of which nothing is left
+	makeFolder(packaged("Other_1"))
+	if got := file(); got != filepath.Join(plain, claudeFile) {
+		t.Errorf("without a package: %s", got)
+	}
+	makeFolder(packaged("Claude_a"))
+	if got := file(); got != filepath.Join(packaged("Claude_a"), claudeFile) {
+		t.Errorf("with one: %s", got)
+	}
+	makeFolder(packaged("Claude_b"))
+	if err := os.WriteFile(filepath.Join(packaged("Claude_b"), claudeFile), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := file(); got != filepath.Join(packaged("Claude_b"), claudeFile) {
+		t.Errorf("with two, of which one is configured: %s", got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"unicode/utf8"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
@@ -40,36 +41,95 @@ func WriteLine(w io.Writer, s store.Snapshot) error {
 // Reader reads what WriteLine wrote. Members that it does not know are passed over,
 // and so are empty lines.
 type Reader struct {
-	lines *bufio.Scanner
-	line  int
+	lines  *bufio.Scanner
+	line   int   // how many were read
+	offset int64 // where the next one begins
 }
 
-// NewReader reads lines from r.
-func NewReader(r io.Reader) *Reader {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), MaxLine)
-	return &Reader{lines: lines}
+// NewReader reads lines from in.
+func NewReader(in io.Reader) *Reader {
+	r := &Reader{lines: bufio.NewScanner(in)}
+	r.lines.Buffer(make([]byte, 0, 64<<10), MaxLine)
+	r.lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		advance, token, err := bufio.ScanLines(data, atEOF)
+		r.offset += int64(advance)
+		return advance, token, err
+	})
+	return r
+}
+
+// next returns the next line that is not empty, or io.EOF. It is valid until the next call.
+func (r *Reader) next() ([]byte, error) {
+	for r.lines.Scan() {
+		r.line++
+		if len(r.lines.Bytes()) > 0 {
+			return r.lines.Bytes(), nil
+		}
+	}
+	if err := r.lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return nil, fmt.Errorf("line %d: it is longer than %d MiB", r.line+1, MaxLine>>20)
+	} else if err != nil {
+		return nil, fmt.Errorf("after line %d: %w", r.line, err)
+	}
+	return nil, io.EOF
 }
 
 // Next returns the next snapshot, or io.EOF. Other errors name the line.
 func (r *Reader) Next() (store.Snapshot, error) {
-	for r.lines.Scan() {
-		r.line++
-		if len(r.lines.Bytes()) == 0 {
-			continue
-		}
-		s, err := parse(r.lines.Bytes())
-		if err != nil {
-			return store.Snapshot{}, fmt.Errorf("line %d: %w", r.line, err)
-		}
-		return s, nil
+	line, err := r.next()
+	if err != nil {
+		return store.Snapshot{}, err
 	}
-	if err := r.lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return store.Snapshot{}, fmt.Errorf("line %d: it is longer than %d MiB", r.line+1, MaxLine>>20)
-	} else if err != nil {
-		return store.Snapshot{}, fmt.Errorf("after line %d: %w", r.line, err)
+	if m, ok := parseMark(line); ok && m.Archive != nil {
+		return store.Snapshot{}, fmt.Errorf("line %d: it is of an archive, which snapshotd restore takes", r.line)
 	}
-	return store.Snapshot{}, io.EOF
+	return r.parsed(line)
+}
+
+// All yields what Next returns, up to the end or to an error.
+func (r *Reader) All() iter.Seq2[store.Snapshot, error] {
+	return func(yield func(store.Snapshot, error) bool) {
+		for {
+			snapshot, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if !yield(snapshot, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (r *Reader) parsed(line []byte) (store.Snapshot, error) {
+	s, err := parse(line)
+	if err != nil {
+		return store.Snapshot{}, fmt.Errorf("line %d: %w", r.line, err)
+	}
+	return s, nil
+}
+
+// nextMark returns the next line of an archive if it is a mark, or io.EOF.
+func (r *Reader) nextMark() (m mark, ok bool, err error) {
+	line, err := r.next()
+	if err != nil {
+		return mark{}, false, err
+	}
+	m, ok = parseMark(line)
+	return m, ok, nil
+}
+
+// nextOrEnd returns the next snapshot, or the mark that stands in its place.
+func (r *Reader) nextOrEnd() (store.Snapshot, *mark, error) {
+	line, err := r.next()
+	if err != nil {
+		return store.Snapshot{}, nil, err
+	}
+	if m, ok := parseMark(line); ok {
+		return store.Snapshot{}, &m, nil
+	}
+	s, err := r.parsed(line)
+	return s, nil, err
 }
 
 func parse(line []byte) (store.Snapshot, error) {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 )
@@ -111,5 +112,41 @@ func (f Flags) BothPlaces() (file, base Place, err error) {
 	if base = (Place{Base: users.text}); users.text == "" {
 		base, err = defaultPlace(TrustedMeta, f.System)
 	}
+	return file, base, err
+}
+
+// ServerAddress is the address of a database server that a flag names, or else [EnvFile].
+func (f Flags) ServerAddress(flag string) (string, error) {
+	text := flag
+	if text == "" {
+		text = f.System.Getenv(EnvFile)
+	}
+	address := serverAddress(text)
+	if address == "" {
+		return "", fmt.Errorf("--server must be the address of a PostgreSQL database, postgres://…, or else %s", EnvFile)
+	}
+	return address, nil
+}
+
+// FilePlaces reads --db and --data for a command that copies between a server and one of
+// them, which is set. Without both it is the file where the server would look. [EnvFile]
+// is passed over where it is the server's address.
+func (f Flags) FilePlaces() (file, base Place, err error) {
+	oneFile, err := f.find("db", EnvFile)
+	if err != nil {
+		return file, base, err
+	}
+	users, err := f.find("data", EnvBase)
+	switch {
+	case err != nil:
+		return file, base, err
+	case oneFile.flag && users.flag:
+		return file, base, errors.New("--db and --data exclude each other: one is a single file, the other a folder with one for each user")
+	case users.flag, users.source != "" && !oneFile.flag:
+		return file, Place{Base: users.text}, nil
+	case oneFile.flag, oneFile.source != "" && !IsServer(oneFile.text):
+		return filePlace(oneFile.text), base, nil
+	}
+	file, err = defaultPlace(Disabled, f.System)
 	return file, base, err
 }

@@ -12,7 +12,7 @@ import (
 
 // Copy writes a copy of a file as of one moment to a new file, whatever the schema of
 // the file, and changes nothing in it: neither schema nor owner. Others go on working
-// meanwhile. The rest is as in [Backuper].
+// meanwhile. The rest is as in [SQLite.Backup].
 func Copy(ctx context.Context, from, to string, progress func(done, total int64)) error {
 	to, err := filepath.Abs(to)
 	if err != nil {

@@ -5,7 +5,8 @@
 // ([Single]), or one file a user, opened on demand and closed when idle ([Pool] of a
 // [Folder]). A server database can stand behind the same two interfaces, which is why
 // neither says anything of files; package storetest holds any of them to the same
-// tests. What only a file can do stands apart: [Backuper], [Copy] and [Restore].
+// tests. What only a file can do stands apart: [Copy] and [Restore];
+// [Whole] is in their place for a database of many users.
 //
 // # The file
 //

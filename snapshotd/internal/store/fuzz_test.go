@@ -40,11 +40,21 @@ func FuzzParseQuery(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if match.expression == "" {
+		if len(match.terms) == 0 {
 			return
 		}
-		if _, err := s.rank(context.Background(), match, 1); err != nil {
-			t.Errorf("%q became %q: %v", text, match.expression, err)
+		if _, err := s.rank(context.Background(), query, match, 1); err != nil {
+			t.Errorf("%q became %q: %v", text, match.expression(), err)
+		}
+		costs, err := s.costs(context.Background(), match)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range costs { // as in an index of any size
+			costs[i] += weighedPages / 2 * int64(i+1)
+		}
+		if _, err := s.weigh(context.Background(), match.table, match.weighing(costs), []int64{1}); err != nil {
+			t.Errorf("%q is weighed by %q: %v", text, match.weighing(costs), err)
 		}
 	})
 }

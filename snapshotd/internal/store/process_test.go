@@ -33,12 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	path := os.Getenv(writerFile)
 	if path == "" {
-		status := m.Run()
-		if err := removeLarge(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
-		}
-		os.Exit(status)
+		os.Exit(m.Run())
 	}
 	exitWith(writeForEver(path))
 }

@@ -1,13 +1,15 @@
 package store
 
 // MaxRanked is how many snapshots a search ranks at most. A query that more of them
-// match finds the newest of them, and first those that match in name and summary.
+// match finds the newest of them, and first those that match in name and summary. In a
+// database server it may be fewer, down to a hundred, of queries that take long there.
 // Ranking all would take time in proportion to the matches; [Store.Page] with a text
 // reaches them all.
 //
-// What is left of that proportion is counting, for each word of the query, how many
-// snapshots have it: some ten milliseconds a word that is in each of 100,000. [MaxTerms]
-// bounds it.
+// Words that are in very many snapshots, beside rarer ones, decide what matches and no
+// longer what is best: counting how many have them takes longer than all the rest. And one
+// or two characters of a script without spaces find the newest alone, and rank by how
+// often they stand there.
 const MaxRanked = 700
 
 // Match is a snapshot that a search found.

@@ -10,18 +10,11 @@ import (
 	"time"
 )
 
-// Backuper is a [Store] that can copy itself whole into a file, as SQLite can. For
-// others, use [Each], or what the database itself offers.
-type Backuper interface {
-	// Backup writes a copy of the store as of one moment to a new file at path, while
-	// others go on working. The file has mode 0600 and is complete, and on disk,
-	// when Backup returns nil; otherwise there is none. A file that is there already
-	// is an error that wraps fs.ErrExist. Progress, if not nil, is called now and
-	// then with how many bytes are written of about how many.
-	Backup(ctx context.Context, path string, progress func(done, total int64)) error
-}
-
-// Backup implements [Backuper].
+// Backup writes a copy of the store as of one moment to a new file at path, while
+// others go on working. The file has mode 0600 and is complete, and on disk, when
+// Backup returns nil; otherwise there is none. A file that is there already is an error
+// that wraps fs.ErrExist. Progress, if not nil, is called now and then with how many
+// bytes are written of about how many.
 func (s *SQLite) Backup(ctx context.Context, path string, progress func(done, total int64)) error {
 	path, err := filepath.Abs(path)
 	if err != nil {

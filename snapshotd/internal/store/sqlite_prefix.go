@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 const (
@@ -15,39 +17,35 @@ const (
 	prefixPages = 128
 )
 
-// prefix writes a term with a star in the language of FTS5. A long prefix of so many
+// prefix makes a term one with a star, whose words these are. A long prefix of so many
 // words that merging them would take long is shortened to one of the index, which
 // finds more: then the caller looks at what was found itself.
-func (s *SQLite) prefix(ctx context.Context, term Term) (expression string, shortened bool, err error) {
-	words := strings.Fields(string(fold(term.Text).runes))
-	last := []rune(words[len(words)-1])
+func (s *SQLite) prefix(ctx context.Context, term *ftsTerm, words []string) (shortened bool, err error) {
+	term.expression += "*"
+	if len(words) == 0 {
+		return false, nil // what FTS5 makes of it is not known here
+	}
+	end := len(words) - 1
+	last := []rune(words[end])
+	part := ftsPart{expression: quoted(words[end]) + "*", from: "0" + words[end], to: "0" + words[end] + string(unicode.MaxRune)}
 	if len(last) > indexedPrefix {
-		pages, err := s.prefixPages(ctx, string(last))
+		pages, err := s.pages(ctx, wordsTable, []ftsPart{part})
 		if err != nil {
-			return "", false, err
+			return false, err
 		}
-		if pages > prefixPages {
-			words[len(words)-1] = string(last[:indexedPrefix])
-			return quoted(strings.Join(words, " ")) + "*", true, nil
+		if shortened = pages[0] > prefixPages; shortened {
+			last = last[:indexedPrefix]
+			words[end] = string(last)
+			term.expression = quoted(strings.Join(words, " ")) + "*"
+			part.expression = quoted(words[end]) + "*"
 		}
 	}
-	return quoted(term.Text) + "*", false, nil
-}
-
-// prefixPages returns how many pages of the index lie between the first and the last
-// word that begins like this. The table snapshotd_words_idx has the first word of
-// pages, in each segment of the index, behind a "0" (the others are of prefixes).
-func (s *SQLite) prefixPages(ctx context.Context, start string) (pages int64, err error) {
-	const before = `(SELECT pgno >> 1 FROM snapshotd_words_idx WHERE segid = id AND term < CAST(? AS BLOB) ORDER BY term DESC LIMIT 1)`
-	err = s.db.QueryRowContext(ctx, `WITH RECURSIVE segment(id) AS (
-			SELECT min(segid) FROM snapshotd_words_idx
-			UNION ALL SELECT (SELECT min(segid) FROM snapshotd_words_idx WHERE segid > id) FROM segment WHERE id IS NOT NULL)
-		SELECT coalesce(sum(coalesce(`+before+`, 1) - coalesce(`+before+`, 1)), 0) FROM segment WHERE id IS NOT NULL`,
-		afterPrefix("0"+start), "0"+start).Scan(&pages)
-	if err != nil {
-		return 0, wrap("search snapshots", err)
+	if len(last) <= indexedPrefix { // the key of such a prefix begins with its length
+		key := strconv.Itoa(len(last)) + words[end]
+		part.from, part.to = key, key+"\x01"
 	}
-	return pages, nil
+	term.parts[end] = part
+	return shortened, nil
 }
 
 // in says whether the snapshot has all terms.

@@ -1,30 +1,48 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"slices"
 	"strings"
-	"unicode/utf8"
+	"unicode"
 )
 
-// Search is made for an index of any size. The rank of FTS5 (BM25) has to be worked
-// out for each match, a tenth of a second for a word in each of 100,000 snapshots.
-// So only some matches are ranked: the newest, and the newest of those that match in
-// name and summary, which the rank would put before others anyway. FTS5 reads its
-// lists from the end as quickly as from the beginning, so finding these costs little.
-const (
-	rankedNewest = 500
-	rankedTitles = MaxRanked - rankedNewest
-)
-
-// ftsMatch is what to ask of which full-text table. The expression is "" if
-// nothing can match.
+// ftsMatch is what to ask of which full-text table. Without terms nothing can match.
 type ftsMatch struct {
-	table, expression string
-	inexact           Query // terms of which it finds more than what has them
+	table   string
+	terms   []ftsTerm
+	inexact Query // terms of which it finds more than what has them
+}
+
+// ftsTerm is a word or phrase in the language of FTS5.
+type ftsTerm struct {
+	expression string
+	parts      []ftsPart // the words of the index that FTS5 reads for it
+	// alternatives is how many there are in the expression, of which one is enough: the one
+	// part is then the range of all of them. 0 if all parts must stand in their order.
+	alternatives int
+}
+
+// ftsPart is a word of the index, or all that begin so.
+type ftsPart struct {
+	expression string
+	from, to   string // the keys in the index: from, and up to but without to
+}
+
+// expression is that of all terms.
+func (m ftsMatch) expression() string {
+	expressions := make([]string, len(m.terms))
+	for i, term := range m.terms {
+		expressions[i] = term.expression
+	}
+	return strings.Join(expressions, " AND ")
+}
+
+// exactPart is one word. The key of a word in an index of FTS5 begins with "0".
+func exactPart(word string) ftsPart {
+	return ftsPart{expression: quoted(word), from: "0" + word, to: "0" + word + "\x01"}
 }
 
 // Why there are two full-text tables: words (unicode61) is small, quick to write and
@@ -44,39 +62,50 @@ func (s *SQLite) match(ctx context.Context, query Query) (ftsMatch, error) {
 	if !slices.ContainsFunc(query, func(t Term) bool { return Unspaced(t.Text) }) {
 		return s.matchWords(ctx, query)
 	}
-	var terms []string
+	match := ftsMatch{table: trigramsTable}
 	for _, term := range query {
-		if utf8.RuneCountInString(term.Text) >= 3 {
-			terms = append(terms, quoted(term.Text))
-			continue
+		one := ftsTerm{expression: quoted(term.Text)}
+		if text := []rune(strings.ToLower(term.Text)); len(text) >= 3 {
+			for i := range len(text) - 2 {
+				one.parts = append(one.parts, exactPart(string(text[i:i+3])))
+			}
+		} else {
+			groups, err := s.trigrams(ctx, term.Text)
+			if err != nil || len(groups) == 0 {
+				return ftsMatch{}, err
+			}
+			var expressions []string
+			for _, group := range groups {
+				expressions = append(expressions, quoted(group))
+			}
+			start := "0" + strings.ToLower(term.Text)
+			one.parts = []ftsPart{{from: start, to: start + string(unicode.MaxRune)}}
+			one.expression, one.alternatives = "("+strings.Join(expressions, " OR ")+")", len(groups)
 		}
-		groups, err := s.trigrams(ctx, term.Text)
-		if err != nil || len(groups) == 0 {
-			return ftsMatch{}, err
-		}
-		terms = append(terms, "("+strings.Join(groups, " OR ")+")")
+		match.terms = append(match.terms, one)
 	}
-	return ftsMatch{table: trigramsTable, expression: strings.Join(terms, " AND ")}, nil
+	return match, nil
 }
 
 func (s *SQLite) matchWords(ctx context.Context, query Query) (ftsMatch, error) {
 	match := ftsMatch{table: wordsTable}
-	terms := make([]string, len(query))
-	for i, term := range query {
-		if !term.Prefix {
-			terms[i] = quoted(term.Text)
-			continue
+	for _, term := range query {
+		words := strings.Fields(string(fold(term.Text).runes))
+		one := ftsTerm{expression: quoted(term.Text)}
+		for _, word := range words {
+			one.parts = append(one.parts, exactPart(word))
 		}
-		expression, shortened, err := s.prefix(ctx, term)
-		if err != nil {
-			return ftsMatch{}, err
+		if term.Prefix {
+			shortened, err := s.prefix(ctx, &one, words)
+			if err != nil {
+				return ftsMatch{}, err
+			}
+			if shortened {
+				match.inexact = append(match.inexact, term)
+			}
 		}
-		terms[i] = expression
-		if shortened {
-			match.inexact = append(match.inexact, term)
-		}
+		match.terms = append(match.terms, one)
 	}
-	match.expression = strings.Join(terms, " AND ")
 	return match, nil
 }
 
@@ -85,14 +114,13 @@ func quoted(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""
 // maxTrigrams bounds the groups that one or two characters stand for.
 const maxTrigrams = 500
 
-// trigrams returns the groups that begin with fewer than three characters, quoted:
-// the trigram tokenizer makes nothing of so short a text itself.
+// trigrams returns the groups that begin with fewer than three characters: the trigram tokenizer makes nothing of so short a text itself.
 func (s *SQLite) trigrams(ctx context.Context, start string) ([]string, error) {
 	start = strings.ToLower(start)
 	return collect(ctx, s.db, "search snapshots", func(rows *sql.Rows) (string, error) {
 		var group string
 		err := rows.Scan(&group)
-		return quoted(group), err
+		return group, err
 	}, `SELECT term FROM snapshotd_trigram_terms WHERE term >= ? AND term < ? LIMIT ?`, start, afterPrefix(start), maxTrigrams)
 }
 
@@ -110,10 +138,10 @@ func (s *SQLite) Search(ctx context.Context, text, cursor string, limit int) (Ma
 		return Matches{}, err
 	}
 	match, err := s.match(ctx, query)
-	if err != nil || match.expression == "" {
+	if err != nil || len(match.terms) == 0 {
 		return Matches{}, err
 	}
-	ranked, err := s.rank(ctx, match, place.Newest)
+	ranked, err := s.rank(ctx, query, match, place.Newest)
 	if err != nil {
 		return Matches{}, err
 	}
@@ -148,39 +176,4 @@ func (s *SQLite) searchPlace(ctx context.Context, cursor string) (place SearchCu
 		return place, wrap("search snapshots", err)
 	}
 	return place, nil
-}
-
-// rankedID is a match before its snapshot is read.
-type rankedID struct {
-	id   int64
-	rank float64 // the lower the better
-}
-
-// rank returns the ids of the matches, the best first.
-func (s *SQLite) rank(ctx context.Context, match ftsMatch, newest int64) ([]rankedID, error) {
-	titles := `{name summary} : (` + match.expression + `)`
-	// bm25 is worked out in the inner SELECT, for as many as its LIMIT lets through.
-	statement := `SELECT rowid, bm25(` + match.table + `, 10, 5, 1, 2) FROM ` + match.table +
-		` WHERE ` + match.table + ` MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?`
-	scan := func(rows *sql.Rows) (r rankedID, err error) { return r, rows.Scan(&r.id, &r.rank) }
-	all, err := collect(ctx, s.db, "search snapshots", scan, statement, match.expression, newest, rankedNewest)
-	if err != nil {
-		return nil, err
-	}
-	if len(all) == rankedNewest {
-		more, err := collect(ctx, s.db, "search snapshots", scan, statement, titles, newest, rankedTitles)
-		if err != nil {
-			return nil, err
-		}
-		oldest := all[len(all)-1].id
-		for _, r := range more {
-			if r.id < oldest {
-				all = append(all, r)
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b rankedID) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.id, a.id))
-	})
-	return all, nil
 }

@@ -26,19 +26,19 @@ func (s *SQLite) pageOfText(ctx context.Context, text string, where *where, limi
 		return Page{}, err
 	}
 	match, err := s.match(ctx, query)
-	if err != nil || match.expression == "" {
+	if err != nil || len(match.terms) == 0 {
 		return Page{}, err
 	}
 	var matches int
 	err = s.db.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+match.table+` WHERE `+match.table+` MATCH ? LIMIT ?)`,
-		match.expression, fewMatches+1).Scan(&matches)
+		match.expression(), fewMatches+1).Scan(&matches)
 	if err != nil {
 		return Page{}, wrap("list snapshots", err)
 	}
 	if matches > fewMatches {
 		return s.walk(ctx, match, where, limit)
 	}
-	where.add(`id IN (SELECT rowid FROM `+match.table+` WHERE `+match.table+` MATCH ?)`, match.expression)
+	where.add(`id IN (SELECT rowid FROM `+match.table+` WHERE `+match.table+` MATCH ?)`, match.expression())
 	entries, err := s.entries(ctx, "list snapshots", where.sql()+sortedNewestFirst, where.args...)
 	if err != nil {
 		return Page{}, err
@@ -103,7 +103,7 @@ func (s *SQLite) candidates(ctx context.Context, match ftsMatch, where *where, c
 	}, `WITH candidate AS MATERIALIZED (SELECT id, created_at FROM snapshots`+where.sql()+newestFirst+`LIMIT ?)
 		SELECT id, created_at, id IN (SELECT rowid FROM `+match.table+` WHERE `+match.table+` MATCH ?
 			AND rowid BETWEEN (SELECT min(id) FROM candidate) AND (SELECT max(id) FROM candidate))
-		FROM candidate`+newestFirst, append(where.args[:len(where.args):len(where.args)], chunk, match.expression)...)
+		FROM candidate`+newestFirst, append(where.args[:len(where.args):len(where.args)], chunk, match.expression())...)
 }
 
 // has says whether a snapshot has the terms. One that was deleted meanwhile has none.

@@ -115,8 +115,9 @@ func testLongPrefix(t *testing.T, count int) {
 		all = append(all, snapshot)
 	}
 	importAll(t, s, all)
-	if pages, err := s.prefixPages(context.Background(), "word"); err != nil || pages <= prefixPages {
-		t.Fatalf("%d pages, %v: too few to be shortened", pages, err)
+	match, err := s.matchWords(context.Background(), Query{{Text: "word", Prefix: true}})
+	if err != nil || match.inexact == nil {
+		t.Fatalf("%+v, %v: too few words to be shortened", match, err)
 	}
 	for query, want := range map[string][]int64{"word*": want, "TEXT Word*": want, `"text word"*`: wantPhrase, "wordless*": nil} {
 		paged := allPages(t, s, Filter{Text: query}, 40)

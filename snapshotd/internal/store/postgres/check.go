@@ -127,7 +127,7 @@ func (s *Store) checkOrphans(ctx context.Context, tx pgx.Tx) ([]store.Problem, e
 // Repair implements [store.Store].
 func (s *Store) Repair(ctx context.Context) error {
 	return s.write(ctx, "repair database", func(ctx context.Context, w *writing) error {
-		if _, err := w.Exec(ctx, `DELETE FROM snapshotd_words WHERE owner = $1`, s.owner); err != nil {
+		if err := w.clearWords(ctx); err != nil {
 			return err
 		}
 		for after := int64(0); ; {

@@ -50,10 +50,3 @@ func TestWhatTheServerCannotHoldIsRefused(t *testing.T) {
 		t.Errorf("load: %v", err)
 	}
 }
-
-func TestBackupNamesWhatDoesIt(t *testing.T) {
-	var s store.Backuper = &Store{}
-	if err := s.Backup(patient(t), "copy", nil); !errors.Is(err, ErrDump) {
-		t.Errorf("got %v", err)
-	}
-}

@@ -26,6 +26,12 @@ func (c *conditions) add(condition string, values ...any) {
 	c.parts = append(c.parts, condition)
 }
 
+// value adds a value and returns the number that stands for it.
+func (c *conditions) value(v any) string {
+	c.args = append(c.args, v)
+	return c.last()
+}
+
 // last is the number of the last parameter, as SQL writes it.
 func (c *conditions) last() string { return fmt.Sprint("$", len(c.args)) }
 

@@ -14,6 +14,7 @@ type pattern []element
 type element struct {
 	from, to []byte // the words that pass: from, and up to but without to
 	prefix   bool   // whether there may be several
+	many     bool   // whether it is a prefix of more words than are counted
 	at       int
 }
 

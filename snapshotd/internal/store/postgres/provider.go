@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,17 +47,40 @@ func (d *Database) AcquireUser(ctx context.Context, key string) (store.Store, fu
 		return nil, nil, store.ErrNoUser
 	}
 	s := &Store{database: d, owner: key, user: key}
-	var exists bool
-	err := s.read(ctx, "find user", func(ctx context.Context, tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM snapshotd_users WHERE owner = $1)`, key).Scan(&exists)
-	})
-	if err != nil {
+	if _, err := s.identity(ctx); err != nil {
 		return nil, nil, err
 	}
-	if !exists {
-		return nil, nil, store.ErrNoUser
-	}
 	return s, func() {}, nil
+}
+
+// Owner returns who the user with the key is, or [store.ErrNoUser].
+func (d *Database) Owner(ctx context.Context, key string) (store.Owner, error) {
+	if !isKey(key) {
+		return store.Owner{}, store.ErrNoUser
+	}
+	return (&Store{database: d, owner: key, user: key}).identity(ctx)
+}
+
+// FindLocal is Local for one who makes no new storage: [store.ErrNoUser].
+func (d *Database) FindLocal(ctx context.Context) (store.Store, error) {
+	s := &Store{database: d, owner: localOwner}
+	if _, err := s.identity(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// identity reads whose rows these are, or finds that there are none.
+func (s *Store) identity(ctx context.Context) (owner store.Owner, err error) {
+	owner.User = s.user
+	err = s.read(ctx, "find user", func(ctx context.Context, tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `SELECT issuer, subject FROM snapshotd_users WHERE owner = $1`, s.owner).Scan(&owner.Issuer, &owner.Subject)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return store.ErrNoUser
+		}
+		return err
+	})
+	return owner, err
 }
 
 // isKey says whether a text can be a user's: not one of our own names.

@@ -85,14 +85,14 @@ func (l *lookup) ranked(ctx context.Context, newest int64) (map[int64]occurrence
 	if newest < math.MaxInt64 {
 		below = newest + 1
 	}
-	hits, err := l.newest(ctx, below, false, rankedNewest)
-	if err != nil || len(hits) < rankedNewest {
+	hits, err := l.newest(ctx, below, false, l.depth)
+	if err != nil || len(hits) < min(l.depth, rankedAtLeast) {
 		return hits, err
 	}
 	for id := range hits {
 		below = min(below, id)
 	}
-	titles, err := l.newest(ctx, below, true, rankedTitles)
+	titles, err := l.newest(ctx, below, true, min(l.depth, rankedTitles))
 	for id, counts := range titles {
 		hits[id] = counts
 	}

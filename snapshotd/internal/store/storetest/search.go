@@ -36,64 +36,69 @@ func search(t *testing.T, s store.Store, query string) []int64 {
 	return ids
 }
 
+// searched are what the queries of searchLanguage look through.
+var searched = []store.Draft{
+	0: {Name: "release", Summary: "The quick brown fox", Context: "jumps over the lazy dog"},
+	1: {Summary: "brown quick", Context: "naïve café, snake_case and foo-bar.go", NextSteps: "concatenate"},
+	2: {Summary: "会議の記録", Context: "データベースを東京で移行した"},
+	3: {Summary: "数据库迁移", Context: "在北京讨论了中国市场"},
+	4: {Summary: "การประชุม", Context: "วันนี้อากาศดี"},
+	5: {Summary: "서버를 고쳤다", Context: "오류 500"},
+	6: {Summary: "Übergröße", Context: "ΑΘΗΝΑ Москва 42"},
+}
+
+// searchLanguage says for queries which of these they find.
+var searchLanguage = map[string][]int{
+	"quick":               {0, 1},
+	"QUICK Brown":         {0, 1},
+	`"quick brown"`:       {0},
+	`"quick brown`:        {0}, // the closing quote is missing
+	"fox dog":             {0}, // in two fields
+	"release lazy":        {0},
+	"quic":                nil,
+	"quic*":               {0, 1},
+	`"quick bro"*`:        {0},
+	"cat":                 nil, // not within a word
+	"concat*":             {1},
+	"naive cafe":          {1},
+	"NAÏVE":               {1},
+	"snake_case":          {1},
+	"foo-bar":             {1},
+	"bar.go":              {1},
+	"東京":                  {2},
+	"データベース":              {2},
+	"データベース 東京":           {2},
+	"移行した":                {2},
+	"した":                  {2}, // the last two characters
+	"迁移":                  {3}, // also
+	"中国":                  {3},
+	"国":                   {3},
+	"中国 北京":               {3},
+	"北京 東京":               nil,
+	"ประชุม":              {4},
+	"서버":                  {5},
+	"오류":                  {5},
+	"500":                 {5},
+	"москва":              {6},
+	"αθηνα":               {6},
+	"ubergr*":             {6},
+	"absent":              nil,
+	"":                    nil,
+	"  ":                  nil,
+	"* \" - !":            nil,
+	"quick OR absent":     nil, // OR is a word
+	"NOT quick":           nil,
+	"summary:quick":       nil,
+	"quick -- fox; (dog)": {0},
+}
+
 func testSearchLanguage(t *testing.T, open Open) {
 	s := open(t, store.Settings{})
-	drafts := []store.Draft{
-		0: {Name: "release", Summary: "The quick brown fox", Context: "jumps over the lazy dog"},
-		1: {Summary: "brown quick", Context: "naïve café, snake_case and foo-bar.go", NextSteps: "concatenate"},
-		2: {Summary: "会議の記録", Context: "データベースを東京で移行した"},
-		3: {Summary: "数据库迁移", Context: "在北京讨论了中国市场"},
-		4: {Summary: "การประชุม", Context: "วันนี้อากาศดี"},
-		5: {Summary: "서버를 고쳤다", Context: "오류 500"},
-		6: {Summary: "Übergröße", Context: "ΑΘΗΝΑ Москва 42"},
-	}
 	var ids []int64
-	for _, draft := range drafts {
+	for _, draft := range searched {
 		ids = append(ids, save(t, s, draft).ID)
 	}
-	for query, want := range map[string][]int{
-		"quick":               {0, 1},
-		"QUICK Brown":         {0, 1},
-		`"quick brown"`:       {0},
-		`"quick brown`:        {0}, // the closing quote is missing
-		"fox dog":             {0}, // in two fields
-		"release lazy":        {0},
-		"quic":                nil,
-		"quic*":               {0, 1},
-		`"quick bro"*`:        {0},
-		"cat":                 nil, // not within a word
-		"concat*":             {1},
-		"naive cafe":          {1},
-		"NAÏVE":               {1},
-		"snake_case":          {1},
-		"foo-bar":             {1},
-		"bar.go":              {1},
-		"東京":                  {2},
-		"データベース":              {2},
-		"データベース 東京":           {2},
-		"移行した":                {2},
-		"した":                  {2}, // the last two characters
-		"迁移":                  {3}, // also
-		"中国":                  {3},
-		"国":                   {3},
-		"中国 北京":               {3},
-		"北京 東京":               nil,
-		"ประชุม":              {4},
-		"서버":                  {5},
-		"오류":                  {5},
-		"500":                 {5},
-		"москва":              {6},
-		"αθηνα":               {6},
-		"ubergr*":             {6},
-		"absent":              nil,
-		"":                    nil,
-		"  ":                  nil,
-		"* \" - !":            nil,
-		"quick OR absent":     nil, // OR is a word
-		"NOT quick":           nil,
-		"summary:quick":       nil,
-		"quick -- fox; (dog)": {0},
-	} {
+	for query, want := range searchLanguage {
 		var wanted []int64
 		for _, i := range want {
 			wanted = append(wanted, ids[i])
