@@ -93,8 +93,13 @@ func (a *App) Start() error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, h := range a.handlers {
-		h.start(trailsTo(httpApp, h))
+	trails := make([][]trail, len(a.handlers))
+	for i, h := range a.handlers {
+		trails[i] = trailsTo(httpApp, h)
+	}
+	confine(trails)
+	for i, h := range a.handlers {
+		h.start(trails[i])
 	}
 	warnOfAdmin(a.logger)
 	return nil

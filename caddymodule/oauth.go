@@ -75,11 +75,12 @@ type OAuth struct {
 	// Whether calls that are refused are left out of the audit log.
 	AuditOff bool `json:"audit_off,omitempty"`
 
-	logger *slog.Logger
-	audit  *audit.Log
-	policy *policy.Policy
-	grants *expansion
-	keeper *gatekeeper
+	logger   *slog.Logger
+	audit    *audit.Log
+	policy   *policy.Policy
+	grants   *expansion
+	keeper   *gatekeeper
+	redactor *redactor // or nil
 
 	mu        sync.Mutex // start and Cleanup
 	poolKey   string     // set while a verifier is held
@@ -138,6 +139,9 @@ func (o *OAuth) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if _, err := admission.New(admission.Settings{Origins: o.Origins}); err != nil {
+		return err
+	}
+	if o.redactor, err = redactLogs(ctx, o.TokenHeader); err != nil {
 		return err
 	}
 	return register(ctx, o)
@@ -257,6 +261,15 @@ func (o *OAuth) Cleanup() error {
 
 // ServeHTTP admits the request, or answers it.
 func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	unguarded := o.redactor.unguarded(r, o.logger)
+	err := o.serve(w, r, next)
+	if err != nil && unguarded {
+		return settle(w, err, o.logger)
+	}
+	return err
+}
+
+func (o *OAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if err := o.keeper.wait(r.Context()); err != nil {
 		unready().Write(w, nil)
 		return nil

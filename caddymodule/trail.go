@@ -64,6 +64,8 @@ func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool 
 		switch h := h.(type) {
 		case *caddyhttp.Subroute:
 			w.routes(h.Routes, t)
+		case *redactor:
+			w.routes(h.routes, t)
 		case *caddyhttp.Invoke:
 			if route := w.named[h.Name]; route != nil && !w.visiting[h.Name] {
 				w.visiting[h.Name] = true

@@ -93,7 +93,7 @@ func TestConformanceBehindAProxy(t *testing.T) {
 		})
 		t.Run(name+", without a token", func(t *testing.T) {
 			u := upstreamServer(t, nil)
-			g := start(t, site{plain: true, proxy: u.host, log: discreetLog})
+			g := start(t, site{plain: true, proxy: u.host, log: accessLog})
 			if results := g.conform(t, suite, tc.revision, ""); len(results) < tc.scenarios {
 				t.Errorf("%d scenarios were run", len(results))
 			}

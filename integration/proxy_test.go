@@ -153,7 +153,7 @@ func TestProxiedSessionIsTheServers(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})
-	g := start(t, site{proxy: u.host, log: discreetLog, routes: []string{"encode"}})
+	g := start(t, site{proxy: u.host, log: accessLog, routes: []string{"encode"}})
 	p := g.anyone(t, g.token(t, "alice"))
 	a := p.post(initializeMessage(legacyVersion))
 	if p.session = a.header.Get("Mcp-Session-Id"); a.status != http.StatusOK || p.session != "secret-of-the-server" {

@@ -125,7 +125,7 @@ func tellsWhatItSees(handler object) bool {
 func TestLogsHoldNoProofAndNoAssertion(t *testing.T) {
 	t.Parallel()
 	s := behindPlatform()
-	s.log = discreetLog
+	s.log = accessLog
 	g := start(t, s)
 	alice := newProver(t)
 	secrets := []string{g.assertion(t, nil), g.assertion(t, object{"aud": []string{"x"}})}
@@ -168,7 +168,7 @@ func TestErrorLogHoldsNoProofAndNoAssertion(t *testing.T) {
 	alice := newProver(t)
 	for name, s := range map[string]site{"assertion": behindPlatform(), "proof": reloadable()} {
 		t.Run(name, func(t *testing.T) {
-			s.format = discreetLog[1:]
+			s.format = accessLog[1:]
 			g := start(t, s)
 			secret := g.assertion(t, nil)
 			change := set(assertionHeader, secret)
