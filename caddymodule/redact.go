@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -123,7 +122,8 @@ func (s *hostScope) holds(r *http.Request) bool {
 	})
 }
 
-// redactedKey is where a request that goes through the server again has its secrets.
+// redactedKey is where a request that goes through the server again has its secrets, or the
+// error for which it does.
 type redactedKey struct{}
 
 // ServeHTTP passes a request on to the server's own routes.
@@ -132,15 +132,21 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		d.chain = d.routes.Compile(next)
 		d.inFront.Store(true)
 	})
-	if s, ok := r.Context().Value(redactedKey{}).(*secrets); ok {
-		s.restore(r)
+	switch again := r.Context().Value(redactedKey{}).(type) {
+	case *secrets:
+		again.restore(r)
 		return d.chain.ServeHTTP(w, r)
+	case *failure:
+		return again.resume(w, r)
 	}
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || !d.scope.Load().holds(r) {
 		return d.chain.ServeHTTP(w, r)
 	}
-	s := d.take(r, server.Logs != nil && server.Logs.ShouldLogCredentials)
+	if server.Logs == nil {
+		return d.serveUnlogged(w, r, server)
+	}
+	s := d.take(r, server.Logs.ShouldLogCredentials)
 	if s == nil {
 		return d.chain.ServeHTTP(w, r)
 	}
@@ -155,6 +161,14 @@ type secrets struct {
 	headers    http.Header
 	url        *url.URL // nil if nothing was taken from it
 	requestURI string
+}
+
+// hasSecrets says whether there is something to take.
+func (d *redactor) hasSecrets(r *http.Request) bool {
+	if _, found := oauth.RedactQuery(r.URL.RawQuery, ""); found {
+		return true
+	}
+	return slices.ContainsFunc(d.headers, func(name string) bool { return len(r.Header[name]) > 0 })
 }
 
 // take puts the mark in place of the secrets in a request, and returns them; nil if it has
@@ -199,6 +213,10 @@ func (s *secrets) restore(r *http.Request) {
 	for name, values := range s.headers {
 		r.Header[name] = values
 	}
+	s.restoreURL(r)
+}
+
+func (s *secrets) restoreURL(r *http.Request) {
 	if s.url == nil {
 		return
 	}
@@ -222,18 +240,6 @@ func (d *redactor) unguarded(r *http.Request, logger *slog.Logger) bool {
 	})
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	return true
-}
-
-// settle answers an error in Caddy's place, which would log the request with it.
-func settle(w http.ResponseWriter, err error, logger *slog.Logger) error {
-	status := http.StatusInternalServerError
-	var fault caddyhttp.HandlerError
-	if errors.As(err, &fault) && fault.StatusCode != 0 {
-		status = fault.StatusCode
-	}
-	logger.Error("what stands behind has failed", "status", status, "error", err)
-	w.WriteHeader(status)
-	return nil
 }
 
 // Interface guard

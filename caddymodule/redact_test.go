@@ -12,11 +12,11 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// logging is a server with a log of everything, credentials too, ready to serve.
-func logging(t *testing.T, sites string) (server *caddyhttp.Server, log func() string) {
+// logging is a server with a log of everything, ready to serve, with further global options.
+func logging(t *testing.T, options, caddyfile string) (server *caddyhttp.Server, log func() string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "log")
-	p := provisionWith(t, "log {\noutput file "+file+"\nformat json\nlevel DEBUG\n}\nservers {\nlog_credentials\n}", sites)
+	p := provisionWith(t, "log {\noutput file "+file+"\nformat json\nlevel DEBUG\n}\n"+options, caddyfile)
 	var all [][]trail
 	for _, o := range p.oauths {
 		all = append(all, trailsTo(p.http, o))
@@ -33,6 +33,8 @@ func logging(t *testing.T, sites string) (server *caddyhttp.Server, log func() s
 	}
 }
 
+const logCredentials = "servers {\nlog_credentials\n}"
+
 // secretRequest has secrets of all kinds.
 func secretRequest(host, uri string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, uri, nil)
@@ -48,10 +50,9 @@ func secretRequest(host, uri string) *http.Request {
 
 const allSeen = `{http.request.header.Authorization} {http.request.header.Mcp-Session-Id} {http.request.header.DPoP} {http.request.header.Cookie} {http.request.uri} {http.request.orig_uri} {http.request.orig_uri.query}`
 
-// Handlers, error routes among them, see a request as it came; a log does not.
-func TestHandlersSeeWhatTheLogsDoNot(t *testing.T) {
-	server, log := logging(t, `http://mcp.example.com {
-	log
+// sites are one with a protected server and one without.
+const sites = `http://mcp.example.com {
+	ACCESS
 	mcp /mcp {
 		stdio snapshotd
 		oauth https://auth.example.com {
@@ -60,16 +61,34 @@ func TestHandlersSeeWhatTheLogsDoNot(t *testing.T) {
 		}
 	}
 	uri /rewritten* replace rewritten seen
-	respond /seen*  "`+allSeen+`"
+	respond /seen*  "` + allSeen + `"
+	vars /fails* known "of old"
+	header /fails* X-Known yes
+	header /fails* Server Own
+	map {path} {mapped} {
+		/fails "of old"
+	}
 	error /fails* 503
 	handle_errors {
-		respond "`+allSeen+`"
+		respond "` + allSeen + `{vars.known}{mapped}"
 	}
 }
 http://other.example.com {
-	log
-	respond "`+allSeen+`"
-}`)
+	ACCESS
+	respond "` + allSeen + `"
+}`
+
+// Handlers, error routes among them, see a request as it came; a log does not, whether it is
+// the access log or that of errors alone.
+func TestHandlersSeeWhatTheLogsDoNot(t *testing.T) {
+	t.Run("access log with credentials", func(t *testing.T) {
+		handlersSeeWhatTheLogsDoNot(t, logCredentials, "log")
+	})
+	t.Run("no access log", func(t *testing.T) { handlersSeeWhatTheLogsDoNot(t, "", "") })
+}
+
+func handlersSeeWhatTheLogsDoNot(t *testing.T, options, access string) {
+	server, log := logging(t, options, strings.ReplaceAll(sites, "ACCESS", access))
 	const secrets = "Bearer the-secret-token the-secret-session the-secret-proof,the-secret-second name=the-secret-cookie"
 	const query = "a=1&access_token=the-secret-query;b=2"
 	for path, status := range map[string]int{"/seen": 200, "/rewritten": 200, "/fails": 503} {
@@ -79,7 +98,14 @@ http://other.example.com {
 		if path == "/rewritten" {
 			uri = "/seen?" + query
 		}
-		if want := secrets + " " + uri + " " + path + "?" + query + " " + query; w.Code != status || w.Body.String() != want {
+		want := secrets + " " + uri + " " + path + "?" + query + " " + query
+		if path == "/fails" {
+			want += "of oldof old"
+			if w.Header().Get("X-Known") != "yes" || w.Header().Get("Server") != "Own" {
+				t.Errorf("the answer's headers are %v", w.Header())
+			}
+		}
+		if w.Code != status || w.Body.String() != want {
 			t.Errorf("%s: %d\n%s, want\n%s", path, w.Code, w.Body, want)
 		}
 	}
@@ -90,13 +116,20 @@ http://other.example.com {
 			t.Errorf("logged: %s", line)
 		}
 	}
-	if n := strings.Count(before, `"Mcp-Session-Id":["REDACTED"]`); n < 4 { // three requests, and an error
+	entries := 1 // of the error
+	if access != "" {
+		entries += 3
+	}
+	if n := strings.Count(before, `"Mcp-Session-Id":["REDACTED"]`); n != entries {
 		t.Errorf("%d entries say that something was left out:\n%s", n, before)
 	}
 	if !strings.Contains(before, `"uri":"/fails?a=1&access_token=REDACTED;b=2"`) || !strings.Contains(before, `"X-Assertion":["REDACTED"]`) {
 		t.Errorf("logged: %s", before)
 	}
 
+	if access == "" {
+		return
+	}
 	// Another site is its operator's own affair.
 	w := httptest.NewRecorder()
 	server.ServeHTTP(w, secretRequest("other.example.com", "/x"))
@@ -108,7 +141,7 @@ http://other.example.com {
 // Caddy provisions named routes too late for a redactor. What comes by one only is not
 // logged, and neither is the error of what stands behind.
 func TestNamedRouteLeavesNoSecretInTheLogs(t *testing.T) {
-	server, log := logging(t, `&(api) {
+	server, log := logging(t, logCredentials, `&(api) {
 	mcp_oauth {
 		oauth https://auth.example.com {
 			resource https://mcp.example.com/mcp
