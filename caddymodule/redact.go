@@ -217,7 +217,7 @@ func (s *secrets) restore(r *http.Request) {
 }
 
 func (s *secrets) restoreURL(r *http.Request) {
-	if s.url == nil {
+	if s == nil || s.url == nil {
 		return
 	}
 	r.URL, r.RequestURI = s.url, s.requestURI
