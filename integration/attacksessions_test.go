@@ -91,7 +91,7 @@ func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
 	await(t, "the call that is held", func() bool { _, err := os.Stat(release + ".in"); return err == nil })
 	before := len(g.processes(t))
 	for _, attack := range sessionAttacks(t, g, other, owner) {
-		t.Run(attack.holds+" "+attack.name, func(t *testing.T) {
+		holding(t, attack.holds, attack.name, func(t *testing.T) {
 			p := owner.as(attack.token)
 			p.t = t
 			method, body := attack.method, attack.body
