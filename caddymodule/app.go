@@ -97,6 +97,9 @@ func (a *App) Start() error {
 	for i, h := range a.handlers {
 		trails[i] = trailsTo(httpApp, h)
 	}
+	if err := checkTwice(a.handlers, trails); err != nil {
+		return err
+	}
 	confine(trails)
 	for i, h := range a.handlers {
 		h.start(trails[i])

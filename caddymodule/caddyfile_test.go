@@ -183,6 +183,7 @@ func TestProvisionRefuses(t *testing.T) {
 		"the token in a header of MCP": {site("stdio x\noauth https://a.example {\n\ttoken_header mcp-session-id\n}"), "means something else"},
 		"an assertion that is bound":   {site("stdio x\noauth https://a.example {\n\ttoken_header X-Assertion\n\tbound dpop\n}"), "not bound to a key"},
 		"a scope that implies itself":  {site("stdio x\noauth https://a.example\nscopes {\n\timply a a\n}"), "need not imply itself"},
+		"metadata beside a platform":   {site("stdio x\noauth https://a.example {\n\tissuer_metadata\n\ttoken_header X-Assertion\n}"), "leave one of the two out"},
 		"the metadata of two issuers":  {site("stdio x\noauth https://a.example https://b.example {\n\tissuer_metadata\n}"), "issuer_metadata: there are 2 issuers"},
 		"documentation that is no URL": {site("stdio x\noauth https://a.example {\n\tresource_documentation docs/mcp\n}"), "the address of a page"},
 		"a resource with dots":         {site("stdio x\noauth https://a.example\nscopes {\n\tdeny resource file:///a/../b\n}"), "write file:///b"},
@@ -201,6 +202,16 @@ func TestProvisionRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			adapted, err := adapt(t, tc.input)
+			if err != nil {
+				// Where no placeholder is in the way, the place is told.
+				if !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), " at Caddyfile:4") {
+					t.Errorf("error = %v\nwant it to say %s, and where", err, tc.want)
+				}
+				_, rest, _ := strings.Cut(tc.input, "oauth http")
+				issuer, _, _ := strings.Cut("http"+strings.ReplaceAll(rest, "\n", " "), " ")
+				t.Setenv("SNAPGATE_TEST_ISSUER", issuer)
+				adapted, err = adapt(t, strings.Replace(tc.input, issuer, "{env.SNAPGATE_TEST_ISSUER}", 1))
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

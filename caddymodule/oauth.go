@@ -113,38 +113,42 @@ func (o *OAuth) Provision(ctx caddy.Context) error {
 	if err := o.TokenSettings.load(); err != nil {
 		return err
 	}
-	if o.MaxBody < 0 {
-		return fmt.Errorf("max_body: %d is negative", o.MaxBody)
-	}
 	var err error
-	if o.policy, err = o.Scopes.compile(); err != nil {
+	if o.policy, err = o.tryOut(o.config()); err != nil {
 		return err
 	}
 	o.grants = &expansion{policy: o.policy}
-	if err := o.checkMetadata(); err != nil {
-		return err
-	}
-	// The resource may be known only at the start: any stands in for it to check the rest.
-	trial := o.config()
-	if trial.Resource == "" {
-		trial.Resource = "https://unknown.invalid/mcp"
-	}
-	verifier, err := oauth.NewVerifier(trial)
-	if err != nil {
-		return err
-	}
-	_, err = oauth.NewAuthenticator(verifier, o.presentation())
-	verifier.Close()
-	if err != nil {
-		return err
-	}
-	if _, err := admission.New(admission.Settings{Origins: o.Origins}); err != nil {
-		return err
-	}
 	if o.redactor, err = redactLogs(ctx, o.TokenHeader); err != nil {
 		return err
 	}
 	return register(ctx, o)
+}
+
+// tryOut refuses what could not serve. Nothing is fetched.
+func (o *OAuth) tryOut(cfg oauth.Config) (*policy.Policy, error) {
+	if o.MaxBody < 0 {
+		return nil, fmt.Errorf("max_body: %d is negative", o.MaxBody)
+	}
+	rules, err := o.Scopes.compile()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkMetadata(); err != nil {
+		return nil, err
+	}
+	if cfg.Resource == "" { // it may be known only at the start
+		cfg.Resource = "https://unknown.invalid/mcp"
+	}
+	verifier, err := oauth.NewVerifier(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer verifier.Close()
+	if _, err := oauth.NewAuthenticator(verifier, o.presentation()); err != nil {
+		return nil, err
+	}
+	_, err = admission.New(admission.Settings{Origins: o.Origins})
+	return rules, err
 }
 
 // expand fills in global placeholders, such as {env.ISSUER}.
@@ -156,12 +160,7 @@ func (o *OAuth) expand() error {
 			*s, err = repl.ReplaceOrErr(*s, true, true)
 		}
 	}
-	for _, list := range [][]string{o.Issuers, o.Audience, o.Origins} {
-		for i := range list {
-			expand(&list[i])
-		}
-	}
-	for _, s := range append(o.TokenSettings.values(), &o.Resource, &o.JWKS, &o.ResourceName, &o.ResourceDocumentation) {
+	for _, s := range o.values() {
 		if *s != "" {
 			expand(s)
 		}
@@ -170,6 +169,17 @@ func (o *OAuth) expand() error {
 		o.Resource, err = oauth.CanonicalResource(o.Resource)
 	}
 	return err
+}
+
+// values are those in which global placeholders may stand, the secret for introspection apart.
+func (o *OAuth) values() []*string {
+	values := append(o.TokenSettings.values(), &o.Resource, &o.JWKS, &o.ResourceName, &o.ResourceDocumentation)
+	for _, list := range [][]string{o.Issuers, o.Audience, o.Origins} {
+		for i := range list {
+			values = append(values, &list[i])
+		}
+	}
+	return values
 }
 
 func (o *OAuth) config() oauth.Config {
