@@ -64,6 +64,7 @@ import (
 //			deny tool|prompt|resource|method <name|glob>
 //			imply <scope> <scope>...
 //			ask base|all
+//			advertise_prefix <prefix>
 //			filter on|off
 //		}
 //		identity meta|env|both|off {

@@ -198,6 +198,7 @@ func TestProvisionRefuses(t *testing.T) {
 		"env where all share":          {site("stdio x {\n\tper shared\n}\noauth https://a.example\nidentity env"), "identity meta"},
 		"an unknown variable":          {site("stdio x {\n\tenv A {env.SNAPGATE_TEST_NOT_SET}\n}\noauth https://a.example"), "unknown or empty"},
 		"a variable of the gateway":    {site("stdio x {\n\tenv SNAPGATE_USER root\n}\noauth https://a.example"), "set by the gateway itself"},
+		"a prefix with a space":        {site("stdio x\noauth https://a.example\nscopes {\n\tbase a\n\tadvertise_prefix `api://a b/`\n}"), "advertise_prefix: scope"},
 		"a scope with a quote":         {site("stdio x\noauth https://a.example\nscopes {\n\tbase `a\"b`\n}"), "scope"},
 	} {
 		t.Run(name, func(t *testing.T) {
