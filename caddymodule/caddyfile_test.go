@@ -90,7 +90,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, handle, identity, limits, oauth, origins, scopes, stdio"},
 		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: call_timeout, dir, env, idle_timeout, max_processes, pass_env, per, prewarm, queue_timeout, start_timeout, stop_timeout"},
 		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbond dpop\n}"), "there are: algorithms, audience, bound, cache, clock_skew, dpop, introspect, issuer_metadata, jwks, require, resource, resource_documentation, resource_name, scope_claims, subject, token_header"},
-		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\troot x y\n}"), "there are: ask, base, deny, filter, imply, method, prompt, resource, tool"},
+		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\troot x y\n}"), "there are: advertise_prefix, ask, base, deny, filter, imply, method, prompt, resource, tool"},
 		"unknown in limits":                          {site(stdio + oauth + "limits {\n\trequests 10/1m\n}"), "there are: body, concurrent, sessions"},
 		"unknown in audit":                           {site(stdio + oauth + "audit {\n\tfile x\n}"), "unknown subdirective \"file\""},
 		"not yet built: cache":                       {site(stdio + oauth + "cache public"), "unknown subdirective \"cache\""},
