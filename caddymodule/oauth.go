@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -294,8 +295,10 @@ func (o *OAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 		return nil
 	}
 	call.RequestID = requestID(r)
-	if assertion := o.senders.TokenHeader(); assertion != "" {
-		withhold(r.Header, assertion)
+	if name := o.senders.TokenHeader(); name != "" {
+		assertion := r.Header.Get(name)
+		withhold(r.Header, name)
+		withholdCopies(r.Header, strings.TrimSpace(assertion))
 	}
 	handed := handOver(r, call, refusal == nil)
 	if refusal != nil {

@@ -94,7 +94,9 @@ func TestCredentialsGoNoFurther(t *testing.T) {
 		present func(*gateway, *http.Request)
 	}{
 		"assertion": {behindPlatform(), func(g *gateway, r *http.Request) {
-			r.Header.Set(assertionHeader, g.assertion(t, nil))
+			assertion := g.assertion(t, nil)
+			r.Header.Set(assertionHeader, assertion)
+			r.Header.Set("Cookie", "CF_Authorization="+assertion)
 			r.Header.Set("Authorization", "Bearer what-the-platform-was-sent")
 		}},
 		"bound token": {reloadable(), func(g *gateway, r *http.Request) {
@@ -119,7 +121,7 @@ func TestCredentialsGoNoFurther(t *testing.T) {
 func tellsWhatItSees(handler object) bool {
 	clear(handler)
 	handler["handler"] = "static_response"
-	handler["body"] = "user {http.auth.user.id}, saw [{http.request.header." + assertionHeader + "}{http.request.header.Authorization}{http.request.header.DPoP}]"
+	handler["body"] = "user {http.auth.user.id}, saw [{http.request.header." + assertionHeader + "}{http.request.header.Authorization}{http.request.header.DPoP}{http.request.header.Cookie}]"
 	return true
 }
 
