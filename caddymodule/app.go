@@ -94,19 +94,33 @@ func (a *App) Start() error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	startAll(httpApp, a.handlers)
+	trails := trailsToAll(httpApp, a.handlers)
+	if err := checkTwice(a.handlers, trails); err != nil {
+		return err
+	}
+	confine(trails)
+	startAll(a.handlers, trails)
 	warnOfAdmin(a.logger)
 	return nil
 }
 
+// trailsToAll are the ways to each of the handlers.
+func trailsToAll(app *caddyhttp.App, handlers []starter) [][]trail {
+	trails := make([][]trail, len(handlers))
+	for i, h := range handlers {
+		trails[i] = trailsTo(app, h)
+	}
+	return trails
+}
+
 // startAll starts the mcp_stdio handlers first: those of mcp_oauth let nothing in before they
 // know what stands behind them.
-func startAll(app *caddyhttp.App, handlers []starter) {
+func startAll(handlers []starter, trails [][]trail) {
 	carried := map[string]bool{}
 	for _, first := range []bool{true, false} {
-		for _, h := range handlers {
+		for i, h := range handlers {
 			if _, carries := h.(*Stdio); carries == first {
-				h.start(trailsTo(app, h), carried)
+				h.start(trails[i], carried)
 			}
 		}
 	}

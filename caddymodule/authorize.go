@@ -19,13 +19,23 @@ import (
 func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	call.Principal = o.grants.principal(call.Principal)
 	granted := call.Principal.Scopes
-	decision := o.policy.Decide(call.About, granted)
+	refusal := o.judge(call, call.About)
+	if refusal == nil && o.restricts(call) {
+		call.Visible = func(kind, name string) bool { return o.policy.Visible(kind, name, granted) }
+	}
+	if call.Message == nil {
+		call.Judge = func(about policy.Request) *answer.Refusal { return o.judge(call, about) }
+	}
+	return refusal
+}
+
+// judge checks the scopes that a request needs.
+func (o *OAuth) judge(call *admission.Call, about policy.Request) *answer.Refusal {
+	granted := call.Principal.Scopes
+	decision := o.policy.Decide(about, granted)
 	call.Rule = decision.Rule
 	switch {
 	case decision.Allowed:
-		if o.restricts(call) {
-			call.Visible = func(kind, name string) bool { return o.policy.Visible(kind, name, granted) }
-		}
 		return nil
 	case decision.Denied:
 		refusal := answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden")

@@ -64,6 +64,7 @@ import (
 //			deny tool|prompt|resource|method <name|glob>
 //			imply <scope> <scope>...
 //			ask base|all
+//			advertise_prefix <prefix>
 //			filter on|off
 //		}
 //		identity meta|env|both|off {
@@ -105,7 +106,8 @@ type directive struct {
 	oauth     *OAuth
 	stdio     *Stdio
 	withOAuth bool
-	between   json.RawMessage // of handlers between the two, or nil
+	at        caddyfile.Dispenser // the word oauth
+	between   json.RawMessage     // of handlers between the two, or nil
 }
 
 // parsePath reads the directive's name and the path behind it.
@@ -183,7 +185,7 @@ func (m *directive) check(d *caddyfile.Dispenser) error {
 	case !m.withOAuth && m.between != nil:
 		return d.Err("mcp: handle stands behind the login: it needs oauth")
 	}
-	return nil
+	return m.checkValues()
 }
 
 // route makes the one route of the directive. Both handlers are given the same resource,
@@ -339,7 +341,7 @@ func (m *directive) parseEnv(d *caddyfile.Dispenser) error {
 }
 
 func (m *directive) parseOAuth(d *caddyfile.Dispenser) error {
-	m.withOAuth = true
+	m.withOAuth, m.at = true, *d
 	o := m.oauth
 	if err := words(d, "oauth", &o.Issuers); err != nil {
 		return fmt.Errorf("%w: the issuer of the tokens, such as \"oauth https://auth.example.com\"", err)

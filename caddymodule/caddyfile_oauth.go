@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -49,10 +50,27 @@ func parseMCPOAuth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 	case !d.withOAuth:
 		return nil, h.Err("mcp_oauth: nobody is let in: write \"oauth <issuer>\"")
 	}
+	if err := d.checkValues(); err != nil {
+		return nil, err
+	}
 	if d.path != strings.ToLower(d.path) {
 		d.oauth.Path = d.path
 	}
 	return d.routed(h, []json.RawMessage{caddyconfig.JSONModuleObject(d.oauth, "handler", "mcp_oauth", nil)}), nil
+}
+
+// checkValues refuses what Provision would, but knows the file and the line. What is known
+// only where the gateway runs is left to that: placeholders, and files.
+func (m *directive) checkValues() error {
+	if !m.withOAuth || slices.ContainsFunc(m.oauth.values(), func(value *string) bool { return strings.Contains(*value, "{") }) {
+		return nil
+	}
+	cfg := m.oauth.config()
+	cfg.Introspection = nil
+	if _, err := m.oauth.tryOut(cfg); err != nil {
+		return m.at.WrapErr(err)
+	}
+	return nil
 }
 
 // parseBodyLimit reads the limits that hold for a server behind a proxy: what a user may

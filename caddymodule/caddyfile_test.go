@@ -90,7 +90,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, handle, identity, limits, oauth, origins, scopes, stdio"},
 		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: call_timeout, dir, env, idle_timeout, max_processes, pass_env, per, prewarm, queue_timeout, start_timeout, stop_timeout"},
 		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbond dpop\n}"), "there are: algorithms, audience, bound, cache, clock_skew, dpop, introspect, issuer_metadata, jwks, require, resource, resource_documentation, resource_name, scope_claims, subject, token_header"},
-		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\troot x y\n}"), "there are: ask, base, deny, filter, imply, method, prompt, resource, tool"},
+		"unknown in scopes":                          {site(stdio + oauth + "scopes {\n\troot x y\n}"), "there are: advertise_prefix, ask, base, deny, filter, imply, method, prompt, resource, tool"},
 		"unknown in limits":                          {site(stdio + oauth + "limits {\n\trequests 10/1m\n}"), "there are: body, concurrent, sessions"},
 		"unknown in audit":                           {site(stdio + oauth + "audit {\n\tfile x\n}"), "unknown subdirective \"file\""},
 		"not yet built: cache":                       {site(stdio + oauth + "cache public"), "unknown subdirective \"cache\""},
@@ -183,6 +183,7 @@ func TestProvisionRefuses(t *testing.T) {
 		"the token in a header of MCP": {site("stdio x\noauth https://a.example {\n\ttoken_header mcp-session-id\n}"), "means something else"},
 		"an assertion that is bound":   {site("stdio x\noauth https://a.example {\n\ttoken_header X-Assertion\n\tbound dpop\n}"), "not bound to a key"},
 		"a scope that implies itself":  {site("stdio x\noauth https://a.example\nscopes {\n\timply a a\n}"), "need not imply itself"},
+		"metadata beside a platform":   {site("stdio x\noauth https://a.example {\n\tissuer_metadata\n\ttoken_header X-Assertion\n}"), "leave one of the two out"},
 		"the metadata of two issuers":  {site("stdio x\noauth https://a.example https://b.example {\n\tissuer_metadata\n}"), "issuer_metadata: there are 2 issuers"},
 		"documentation that is no URL": {site("stdio x\noauth https://a.example {\n\tresource_documentation docs/mcp\n}"), "the address of a page"},
 		"a resource with dots":         {site("stdio x\noauth https://a.example\nscopes {\n\tdeny resource file:///a/../b\n}"), "write file:///b"},
@@ -197,10 +198,21 @@ func TestProvisionRefuses(t *testing.T) {
 		"env where all share":          {site("stdio x {\n\tper shared\n}\noauth https://a.example\nidentity env"), "identity meta"},
 		"an unknown variable":          {site("stdio x {\n\tenv A {env.SNAPGATE_TEST_NOT_SET}\n}\noauth https://a.example"), "unknown or empty"},
 		"a variable of the gateway":    {site("stdio x {\n\tenv SNAPGATE_USER root\n}\noauth https://a.example"), "set by the gateway itself"},
+		"a prefix with a space":        {site("stdio x\noauth https://a.example\nscopes {\n\tbase a\n\tadvertise_prefix `api://a b/`\n}"), "advertise_prefix: scope"},
 		"a scope with a quote":         {site("stdio x\noauth https://a.example\nscopes {\n\tbase `a\"b`\n}"), "scope"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			adapted, err := adapt(t, tc.input)
+			if err != nil {
+				// Where no placeholder is in the way, the place is told.
+				if !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), " at Caddyfile:4") {
+					t.Errorf("error = %v\nwant it to say %s, and where", err, tc.want)
+				}
+				_, rest, _ := strings.Cut(tc.input, "oauth http")
+				issuer, _, _ := strings.Cut("http"+strings.ReplaceAll(rest, "\n", " "), " ")
+				t.Setenv("SNAPGATE_TEST_ISSUER", issuer)
+				adapted, err = adapt(t, strings.Replace(tc.input, issuer, "{env.SNAPGATE_TEST_ISSUER}", 1))
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

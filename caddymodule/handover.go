@@ -82,6 +82,32 @@ func plainName(name string) string {
 	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }
 
+// withholdCopies removes an assertion from all other fields: a platform may send it twice, as
+// Cloudflare Access does in a cookie. Other cookies stay.
+func withholdCopies(h http.Header, assertion string) {
+	if assertion == "" {
+		return
+	}
+	copied := func(s string) bool { return strings.Contains(s, assertion) }
+	for name, values := range h {
+		if !slices.ContainsFunc(values, copied) {
+			continue
+		}
+		var kept []string
+		if name == "Cookie" {
+			for _, value := range values {
+				rest := slices.DeleteFunc(strings.Split(value, ";"), copied)
+				if text := strings.TrimSpace(strings.Join(rest, ";")); text != "" {
+					kept = append(kept, text)
+				}
+			}
+		}
+		if h[name] = kept; kept == nil {
+			delete(h, name)
+		}
+	}
+}
+
 // handOver prepares the request for what stands behind: the call in the context, the
 // placeholders, and none of the credentials.
 func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Request {

@@ -31,3 +31,19 @@ func TestAssertionIsWithheldInEverySpelling(t *testing.T) {
 		t.Errorf("left is %v", h)
 	}
 }
+
+// Cloudflare Access sends it in a cookie as well.
+func TestAssertionIsWithheldWhereverItIsCopied(t *testing.T) {
+	h := http.Header{
+		"Cookie": {"a=1; CF_Authorization=the.assertion.itself; b=2", "CF_Authorization=the.assertion.itself"},
+		"X-Jwt":  {"x", "Bearer the.assertion.itself"}, "X-Other": {"the.assertion"},
+	}
+	withholdCopies(h, "the.assertion.itself")
+	if len(h) != 2 || !slices.Equal(h["Cookie"], []string{"a=1; b=2"}) || h.Get("X-Other") == "" {
+		t.Errorf("left is %q", h)
+	}
+	withholdCopies(h, "")
+	if len(h) != 2 {
+		t.Errorf("left is %q", h)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,12 +81,13 @@ type OAuth struct {
 	// Whether calls that are refused are left out of the audit log.
 	AuditOff bool `json:"audit_off,omitempty"`
 
-	logger *slog.Logger
-	audit  *audit.Log
-	policy *policy.Policy
-	grants *expansion
-	cuts   []visibility.List // those that are cut of a proxied server's answers
-	keeper *gatekeeper
+	logger   *slog.Logger
+	audit    *audit.Log
+	policy   *policy.Policy
+	grants   *expansion
+	cuts     []visibility.List // those that are cut of a proxied server's answers
+	keeper   *gatekeeper
+	redactor *redactor // or nil
 
 	carried   bool       // by an mcp_stdio, which has sessions of its own
 	mu        sync.Mutex // start and Cleanup
@@ -119,36 +121,43 @@ func (o *OAuth) Provision(ctx caddy.Context) error {
 	if err := o.TokenSettings.load(); err != nil {
 		return err
 	}
-	if o.MaxBody < 0 {
-		return fmt.Errorf("max_body: %d is negative", o.MaxBody)
-	}
 	var err error
-	if o.policy, err = o.Scopes.compile(); err != nil {
+	if o.policy, err = o.tryOut(o.config()); err != nil {
 		return err
 	}
 	o.grants = &expansion{policy: o.policy}
 	o.cuts = o.cutLists()
-	if err := o.checkMetadata(); err != nil {
-		return err
-	}
-	// The resource may be known only at the start: any stands in for it to check the rest.
-	trial := o.config()
-	if trial.Resource == "" {
-		trial.Resource = "https://unknown.invalid/mcp"
-	}
-	verifier, err := oauth.NewVerifier(trial)
-	if err != nil {
-		return err
-	}
-	_, err = oauth.NewAuthenticator(verifier, o.presentation())
-	verifier.Close()
-	if err != nil {
-		return err
-	}
-	if _, err := admission.New(admission.Settings{Origins: o.Origins}); err != nil {
+	if o.redactor, err = redactLogs(ctx, o.TokenHeader); err != nil {
 		return err
 	}
 	return register(ctx, o)
+}
+
+// tryOut refuses what could not serve. Nothing is fetched.
+func (o *OAuth) tryOut(cfg oauth.Config) (*policy.Policy, error) {
+	if o.MaxBody < 0 {
+		return nil, fmt.Errorf("max_body: %d is negative", o.MaxBody)
+	}
+	rules, err := o.Scopes.compile()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkMetadata(); err != nil {
+		return nil, err
+	}
+	if cfg.Resource == "" { // it may be known only at the start
+		cfg.Resource = "https://unknown.invalid/mcp"
+	}
+	verifier, err := oauth.NewVerifier(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer verifier.Close()
+	if _, err := oauth.NewAuthenticator(verifier, o.presentation()); err != nil {
+		return nil, err
+	}
+	_, err = admission.New(admission.Settings{Origins: o.Origins})
+	return rules, err
 }
 
 // expand fills in global placeholders, such as {env.ISSUER}.
@@ -160,12 +169,7 @@ func (o *OAuth) expand() error {
 			*s, err = repl.ReplaceOrErr(*s, true, true)
 		}
 	}
-	for _, list := range [][]string{o.Issuers, o.Audience, o.Origins} {
-		for i := range list {
-			expand(&list[i])
-		}
-	}
-	for _, s := range append(o.TokenSettings.values(), &o.Resource, &o.JWKS, &o.ResourceName, &o.ResourceDocumentation) {
+	for _, s := range o.values() {
 		if *s != "" {
 			expand(s)
 		}
@@ -174,6 +178,17 @@ func (o *OAuth) expand() error {
 		o.Resource, err = oauth.CanonicalResource(o.Resource)
 	}
 	return err
+}
+
+// values are those in which global placeholders may stand, the secret for introspection apart.
+func (o *OAuth) values() []*string {
+	values := append(o.TokenSettings.values(), &o.Resource, &o.JWKS, &o.ResourceName, &o.ResourceDocumentation)
+	for _, list := range [][]string{o.Issuers, o.Audience, o.Origins} {
+		for i := range list {
+			values = append(values, &list[i])
+		}
+	}
+	return values
 }
 
 func (o *OAuth) config() oauth.Config {
@@ -266,6 +281,15 @@ func (o *OAuth) Cleanup() error {
 
 // ServeHTTP admits the request, or answers it.
 func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	unguarded := o.redactor.unguarded(r, o.logger)
+	err := o.serve(w, r, next)
+	if err != nil && unguarded {
+		return settle(w, err, o.logger)
+	}
+	return err
+}
+
+func (o *OAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if err := o.keeper.wait(r.Context()); err != nil {
 		unready().Write(w, nil)
 		return nil
@@ -280,8 +304,10 @@ func (o *OAuth) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return nil
 	}
 	call.RequestID = requestID(r)
-	if assertion := o.senders.TokenHeader(); assertion != "" {
-		withhold(r.Header, assertion)
+	if name := o.senders.TokenHeader(); name != "" {
+		assertion := r.Header.Get(name)
+		withhold(r.Header, name)
+		withholdCopies(r.Header, strings.TrimSpace(assertion))
 	}
 	handed := handOver(r, call, refusal == nil)
 	if refusal != nil {

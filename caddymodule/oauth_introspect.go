@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
@@ -41,7 +42,8 @@ type Introspect struct {
 	// issuer only. Default: opaque.
 	Tokens string `json:"tokens,omitempty"`
 
-	key crypto.Signer
+	key    crypto.Signer
+	secret string // expanded: apart from ClientSecret, which Caddy logs where it traces handlers
 }
 
 // maxKeyFile bounds what is read of a key file.
@@ -52,15 +54,21 @@ const (
 	tokensAll    = "all"
 )
 
-// values are those in which global placeholders may stand.
+// values are those in which global placeholders may stand, the secret apart.
 func (i *Introspect) values() []*string {
-	return []*string{&i.URL, &i.ClientID, &i.ClientSecret, &i.Key, &i.KeyID, &i.Issuer}
+	return []*string{&i.URL, &i.ClientID, &i.Key, &i.KeyID, &i.Issuer}
 }
 
-// load reads the key, and refuses what the engine does not see.
+// load reads secret and key, and refuses what the engine does not see.
 func (i *Introspect) load() error {
 	if i.Tokens != "" && i.Tokens != tokensOpaque && i.Tokens != tokensAll {
 		return fmt.Errorf("introspect: tokens %q: use %s or %s", i.Tokens, tokensOpaque, tokensAll)
+	}
+	if i.ClientSecret != "" {
+		var err error
+		if i.secret, err = caddy.NewReplacer().ReplaceOrErr(i.ClientSecret, true, true); err != nil {
+			return fmt.Errorf("introspect: client_secret: %w", err)
+		}
 	}
 	if i.Key == "" {
 		if i.KeyID != "" {
@@ -86,7 +94,7 @@ func (i *Introspect) load() error {
 func (i *Introspect) config() *oauth.Introspection {
 	return &oauth.Introspection{
 		Endpoint: i.URL, Issuer: i.Issuer, All: i.Tokens == tokensAll,
-		Client: oauth.ClientAuth{ID: i.ClientID, Method: i.Auth, Secret: i.ClientSecret, Key: i.key, KeyID: i.KeyID},
+		Client: oauth.ClientAuth{ID: i.ClientID, Method: i.Auth, Secret: i.secret, Key: i.key, KeyID: i.KeyID},
 	}
 }
 

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -37,6 +38,9 @@ func (o *OAuth) checkMetadata() error {
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			return fmt.Errorf("resource_documentation %q: write the address of a page, such as https://docs.example.com/mcp", address)
 		}
+	}
+	if o.IssuerMetadata && o.TokenHeader != "" {
+		return errors.New("issuer_metadata is for clients that log in themselves, and with token_header the platform does that for them: leave one of the two out")
 	}
 	if o.IssuerMetadata {
 		document, err := oauth.NewIssuerDocument(o.config())

@@ -5,9 +5,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +33,7 @@ func TestTokenSettingsReachTheVerifier(t *testing.T) {
 	t.Setenv("SNAPGATE_TEST_SECRET", "s3cret")
 	t.Setenv("SNAPGATE_TEST_TENANT", "acme")
 	config := func(introspect string) oauth.Config {
+		t.Helper()
 		p := provision(t, `mcp.example.com {
 	mcp /mcp {
 		stdio snapshotd
@@ -48,6 +51,10 @@ func TestTokenSettingsReachTheVerifier(t *testing.T) {
 		}
 	}
 }`)
+		// Caddy logs handlers as JSON where it traces.
+		if text, err := json.Marshal(p.oauths[0]); err != nil || strings.Contains(string(text), "s3cret") {
+			t.Errorf("%v %s", err, text)
+		}
 		return p.oauths[0].config()
 	}
 

@@ -103,7 +103,7 @@ func TestWhatIsCarriedIsLeftAsItIs(t *testing.T) {
 	for _, s := range p.stdios {
 		handlers = append(handlers, s)
 	}
-	startAll(p.http, handlers)
+	startAll(handlers, trailsToAll(p.http, handlers))
 	t.Cleanup(func() {
 		for _, h := range handlers {
 			if err := h.(caddy.CleanerUpper).Cleanup(); err != nil {

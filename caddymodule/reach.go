@@ -174,6 +174,8 @@ func (s *simulation) handlers(handlers []caddyhttp.MiddlewareHandler, r *http.Re
 		switch h := h.(type) {
 		case *caddyhttp.Subroute:
 			s.routes(h.Routes, r)
+		case *redactor:
+			s.routes(h.routes, r)
 		case *caddyhttp.Invoke:
 			if route := s.server.NamedRoutes[h.Name]; route != nil {
 				s.routes(caddyhttp.RouteList{*route}, r)

@@ -20,7 +20,13 @@ type provisioned struct {
 
 func provision(t testing.TB, caddyfile string) provisioned {
 	t.Helper()
-	adapted, err := adapt(t, "{\n\tadmin off\n\tlog {\n\t\toutput discard\n\t}\n}\n"+caddyfile)
+	return provisionWith(t, "log {\noutput discard\n}", caddyfile)
+}
+
+// provisionWith is provision with global options.
+func provisionWith(t testing.TB, options, caddyfile string) provisioned {
+	t.Helper()
+	adapted, err := adapt(t, "{\nadmin off\n"+options+"\n}\n"+caddyfile)
 	if err != nil {
 		t.Fatal(err)
 	}

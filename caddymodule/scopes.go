@@ -24,6 +24,9 @@ type Scopes struct {
 	// What clients are told to ask for before they have a token: "base", or "all" for
 	// those that cannot ask for more later. Default: base, or all if there is no base.
 	Ask string `json:"ask,omitempty"`
+	// What stands before each scope where clients are told of it, for an authorization server
+	// that wants to be asked for longer names than it writes into tokens. Default: nothing.
+	AdvertisePrefix string `json:"advertise_prefix,omitempty"`
 	// Whether lists show what their reader may not use, too. Calls are refused all the
 	// same.
 	FilterOff bool `json:"filter_off,omitempty"`
@@ -62,7 +65,7 @@ func (s *Scopes) compile() (*policy.Policy, error) {
 	if s.Ask != "" && s.Ask != askBase && s.Ask != askAll {
 		return nil, fmt.Errorf("scopes: ask %q: use %s or %s", s.Ask, askBase, askAll)
 	}
-	cfg := policy.Config{Base: s.Base, AskAll: s.Ask == askAll}
+	cfg := policy.Config{Base: s.Base, AskAll: s.Ask == askAll, AdvertisePrefix: s.AdvertisePrefix}
 	for _, rule := range s.Rules {
 		cfg.Rules = append(cfg.Rules, policy.Rule(rule))
 	}
@@ -123,6 +126,9 @@ func (m *directive) parseScopes(d *caddyfile.Dispenser) error {
 		{"deny", s.parseDeny},
 		{"imply", s.parseImply},
 		{"ask", func(d *caddyfile.Dispenser) error { return oneOf(d, "scopes: ask", &s.Ask, askBase, askAll) }},
+		{"advertise_prefix", func(d *caddyfile.Dispenser) error {
+			return word(d, "scopes: advertise_prefix", &s.AdvertisePrefix)
+		}},
 		{"filter", func(d *caddyfile.Dispenser) error {
 			var filter string
 			err := oneOf(d, "scopes: filter", &filter, "on", "off")

@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +20,6 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/bridge"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
-	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -102,6 +99,7 @@ type Stdio struct {
 
 	logger    *slog.Logger
 	keeper    *gatekeeper
+	redactor  *redactor // or nil
 	templates launchTemplates
 	settings  *bridge.Settings
 
@@ -191,6 +189,9 @@ func (s *Stdio) Provision(ctx caddy.Context) error {
 		settings.Audit = newAuditLog(ctx)
 	}
 	s.settings = settings.Prepared()
+	if s.redactor, err = redactLogs(ctx); err != nil {
+		return err
+	}
 	return register(ctx, s)
 }
 
@@ -293,32 +294,6 @@ func (s *Stdio) begin(trails []trail) error {
 	return nil
 }
 
-// selfCheck says at the start what would otherwise be found at the first call.
-func (s *Stdio) selfCheck() {
-	switch s.Anonymous {
-	case anonymousPublic:
-		s.logger.Warn("serving everyone without login", "command", s.Command[0])
-	case anonymousLoopback:
-		s.logger.Info("serving this machine without login", "command", s.Command[0])
-	}
-	command, err := s.templates.command[0].expand(nil)
-	if err == nil {
-		_, err = process.Resolve(command)
-	}
-	if err != nil {
-		hint := "install it, or write its absolute path"
-		if strings.Contains(command, " ") {
-			hint = "write the command and its arguments as separate words, without quotes around all of them"
-		}
-		s.logger.Warn("the command is not found: calls will be answered 502", "command", command, "error", err, "hint", hint)
-	}
-	if dir := s.templates.dir; dir.static() && dir.literals[0] != "" {
-		if info, err := os.Stat(dir.literals[0]); err != nil || !info.IsDir() {
-			s.logger.Warn("the working folder is not there: calls will be answered 502", "dir", dir.literals[0])
-		}
-	}
-}
-
 // childKey names the resource and all that makes the child what it is. Whatever else a
 // reload changes, sessions with the same key go on.
 func (s *Stdio) childKey() string {
@@ -356,6 +331,7 @@ func (s *Stdio) Cleanup() error {
 
 // ServeHTTP carries what mcp_oauth has admitted.
 func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	s.redactor.unguarded(r, s.logger)
 	if err := s.keeper.wait(r.Context()); err != nil {
 		unready().Write(w, nil)
 		return nil

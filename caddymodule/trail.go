@@ -20,6 +20,8 @@ type trail struct {
 	hosts, paths []string
 	// rewritten says that the request's path is changed on the way.
 	rewritten bool
+	// narrowed says that another kind of matcher is on the way.
+	narrowed bool
 }
 
 // trailsTo finds all ways to a handler.
@@ -64,6 +66,8 @@ func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool 
 		switch h := h.(type) {
 		case *caddyhttp.Subroute:
 			w.routes(h.Routes, t)
+		case *redactor:
+			w.routes(h.routes, t)
 		case *caddyhttp.Invoke:
 			if route := w.named[h.Name]; route != nil && !w.visiting[h.Name] {
 				w.visiting[h.Name] = true
@@ -92,6 +96,8 @@ func (t trail) through(set caddyhttp.MatcherSet) trail {
 			t.paths = m
 		case *caddyhttp.MatchPath:
 			t.paths = *m
+		default:
+			t.narrowed = true
 		}
 	}
 	return t

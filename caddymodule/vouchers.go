@@ -10,6 +10,7 @@ func recognize(handlers []starter) {
 	vouchers := map[string][]bridge.Voucher{} // by resource
 	for _, h := range handlers {
 		if o, ok := h.(*OAuth); ok {
+			o.takeOver()
 			resource, own := o.vouchers()
 			vouchers[resource] = append(vouchers[resource], own...)
 		}
@@ -26,6 +27,16 @@ func recognize(handlers []starter) {
 			s.forget = s.bridge.Recognize(vouchers[s.Resource])
 		}
 		s.mu.Unlock()
+	}
+}
+
+// takeOver has the verifier, which an earlier configuration may have made, log to the logs of
+// this one: the others will be closed.
+func (o *OAuth) takeOver() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.verifier != nil {
+		o.verifier.LogTo(o.logger)
 	}
 }
 

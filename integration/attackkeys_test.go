@@ -96,6 +96,12 @@ type keyAttack struct {
 	status int // 503 where the keys are out of reach
 }
 
+// endless is an answer of more than anybody would read.
+func endless(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprint(w, `{"x":"`+strings.Repeat("x", 4<<20)) // whoever gives up reading is right
+}
+
 // keyAttacks are tried all at one gateway. A row an issuer; elsewhere is another origin.
 func keyAttacks(elsewhere *hostile) []keyAttack {
 	redirect := func(to string) func(*hostile) {
@@ -107,6 +113,14 @@ func keyAttacks(elsewhere *hostile) []keyAttack {
 		{"RFC 8414 section 3.3", "as it should be", func(*hostile) {}, 200},
 		{"RFC 8414 section 3.3", "metadata of another issuer", describes(object{"issuer": elsewhere.url}), 503},
 		{"RFC 8414 section 3.3", "issuer with a slash more", func(h *hostile) { h.describes(object{"issuer": h.url + "/"}) }, 503},
+		{"RFC 8414 section 3.2", "metadata without end", func(h *hostile) {
+			h.answer(issuerDocument, endless)
+			h.answer("/.well-known/openid-configuration", endless)
+		}, 503},
+		{"RFC 8414 section 6.2", "metadata at another origin", func(h *hostile) {
+			h.answer(issuerDocument, http.RedirectHandler(elsewhere.url+issuerDocument, http.StatusFound).ServeHTTP)
+			h.answer("/.well-known/openid-configuration", http.NotFound)
+		}, 503},
 		{"RFC 8414 section 2", "no place for the keys", describes(object{"jwks_uri": nil}), 503},
 		{"RFC 8414 section 2", "keys in the clear elsewhere", describes(object{"jwks_uri": "http://keys.example.com/"}), 503},
 		{"RFC 8414 section 2", "keys in a file", describes(object{"jwks_uri": "file:///etc/passwd"}), 503},
@@ -137,7 +151,7 @@ func TestKeysOfHostileIssuersOpenNothing(t *testing.T) {
 	s.issuer = strings.Join(names, " ")
 	g := start(t, s)
 	for i, attack := range attacks {
-		t.Run(attack.holds+" "+attack.name, func(t *testing.T) {
+		holding(t, attack.holds, attack.name, func(t *testing.T) {
 			p := g.anyone(t, issuers[i].token(t, g, devauth.MintOptions{}))
 			a := p.post(initializeMessage(legacyVersion))
 			if a.status != attack.status {
@@ -152,7 +166,7 @@ func TestKeysOfHostileIssuersOpenNothing(t *testing.T) {
 	if n := elsewhere.keys.Load(); n != 0 {
 		t.Errorf("another origin was asked %d times", n)
 	}
-	t.Run("RFC 8725 section 3.8 key of another issuer", func(t *testing.T) {
+	holding(t, "RFC 8725 section 3.8", "key of another issuer", func(t *testing.T) {
 		forged := issuers[0].token(t, g, devauth.MintOptions{Issuer: issuers[len(issuers)-1].url})
 		if a := g.anyone(t, forged).post(initializeMessage(legacyVersion)); a.status != http.StatusUnauthorized {
 			t.Errorf("%d %s", a.status, a.body)

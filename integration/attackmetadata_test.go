@@ -48,7 +48,7 @@ func TestMetadataSpeaksForNobodyElse(t *testing.T) {
 	g := start(t, s)
 	const own = "/.well-known/oauth-protected-resource/mcp"
 	for _, attack := range metadataAttacks {
-		t.Run(attack.holds+" "+attack.name, func(t *testing.T) {
+		holding(t, attack.holds, attack.name, func(t *testing.T) {
 			path, method := attack.path, attack.method
 			if path == "" {
 				path = own

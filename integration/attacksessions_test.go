@@ -116,7 +116,7 @@ func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
 	await(t, "the call that is held", func() bool { _, err := os.Stat(release + ".in"); return err == nil })
 	before := len(g.processes(t))
 	for _, attack := range sessionAttacks(t, g, other, owner) {
-		t.Run(attack.holds+" "+attack.name, func(t *testing.T) {
+		holding(t, attack.holds, attack.name, func(t *testing.T) {
 			a := attack.send(t, owner)
 			if a.status != attack.status || attack.status == http.StatusNotFound && a.code() != -32001 {
 				t.Errorf("%d %s", a.status, a.body)

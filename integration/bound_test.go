@@ -39,10 +39,10 @@ func works(t *testing.T, legacy, modern *peer) {
 
 // presented is a request with a token that is refused.
 type presented struct {
-	rule, name string
-	via        *gateway // default without a certificate
-	token      string
-	change     func(*http.Request)
+	holds, name string   // the section that is held
+	via         *gateway // default without a certificate
+	token       string
+	change      func(*http.Request)
 
 	status    int
 	challenge []string // how each begins
@@ -102,33 +102,33 @@ func TestBoundTokensAreOfUseToTheirSenderOnly(t *testing.T) {
 	withBearer, withDPoP := []string{invalidToken, dpopOffered}, failed(invalidDPoP)
 
 	for _, c := range []presented{
-		{"RFC 9449 7.2", "bound token as a bearer token", nil, token, bearer, 401, withBearer},
-		{"RFC 9449 7.2", "bound token as a bearer token, its proof beside it", nil, token, func(r *http.Request) { alice.present(r, token, nil); bearer(r) }, 401, withBearer},
-		{"RFC 9449 7.1", "unbound token under the DPoP scheme", nil, plain, proven(alice, plain, nil), 401, withDPoP},
-		{"RFC 9449 7.1", "proof by another key", nil, token, proven(mallory, token, nil), 401, withDPoP},
-		{"RFC 9449 4.3.1", "no proof", nil, token, func(r *http.Request) { r.Header.Set("Authorization", "DPoP "+token) }, 401, failed(invalidProof)},
-		{"RFC 9449 4.3.1", "two proofs", nil, token, func(r *http.Request) {
+		{"RFC 9449 section 7.2", "bound token as a bearer token", nil, token, bearer, 401, withBearer},
+		{"RFC 9449 section 7.2", "bound token as a bearer token, its proof beside it", nil, token, func(r *http.Request) { alice.present(r, token, nil); bearer(r) }, 401, withBearer},
+		{"RFC 9449 section 7.1", "unbound token under the DPoP scheme", nil, plain, proven(alice, plain, nil), 401, withDPoP},
+		{"RFC 9449 section 7.1", "proof by another key", nil, token, proven(mallory, token, nil), 401, withDPoP},
+		{"RFC 9449 section 4.3, check 1", "no proof", nil, token, func(r *http.Request) { r.Header.Set("Authorization", "DPoP "+token) }, 401, failed(invalidProof)},
+		{"RFC 9449 section 4.3, check 1", "two proofs", nil, token, func(r *http.Request) {
 			alice.present(r, token, nil)
 			r.Header.Add("DPoP", alice.proof(r, token, nil))
 		}, 401, failed(invalidProof)},
-		{"RFC 9449 4.3.2", "no JWT", nil, token, func(r *http.Request) { alice.present(r, token, nil); r.Header.Set("DPoP", "x") }, 401, failed(invalidProof)},
-		{"RFC 9449 4.3.8", "for another method", nil, token, proven(alice, token, object{"htm": "GET"}), 401, failed(invalidProof)},
-		{"RFC 9449 4.3.9", "for another server", nil, token, proven(alice, token, object{"htu": "https://evil.example/mcp"}), 401, failed(invalidProof)},
-		{"RFC 9449 4.3.11", "too old", nil, token, proven(alice, token, object{"iat": time.Now().Add(-2 * time.Minute).Unix()}), 401, failed(invalidProof)},
-		{"RFC 9449 4.3.11", "from the future", nil, token, proven(alice, token, object{"iat": time.Now().Add(2 * time.Minute).Unix()}), 401, failed(invalidProof)},
-		{"RFC 9449 4.3.12", "for another token", nil, token, func(r *http.Request) {
+		{"RFC 9449 section 4.3, check 2", "no JWT", nil, token, func(r *http.Request) { alice.present(r, token, nil); r.Header.Set("DPoP", "x") }, 401, failed(invalidProof)},
+		{"RFC 9449 section 4.3, check 8", "for another method", nil, token, proven(alice, token, object{"htm": "GET"}), 401, failed(invalidProof)},
+		{"RFC 9449 section 4.3, check 9", "for another server", nil, token, proven(alice, token, object{"htu": "https://evil.example/mcp"}), 401, failed(invalidProof)},
+		{"RFC 9449 section 4.3, check 11", "too old", nil, token, proven(alice, token, object{"iat": time.Now().Add(-2 * time.Minute).Unix()}), 401, failed(invalidProof)},
+		{"RFC 9449 section 4.3, check 11", "from the future", nil, token, proven(alice, token, object{"iat": time.Now().Add(2 * time.Minute).Unix()}), 401, failed(invalidProof)},
+		{"RFC 9449 section 4.3, check 12", "for another token", nil, token, func(r *http.Request) {
 			alice.present(r, token, nil)
 			r.Header.Set("DPoP", alice.proof(r, plain, nil))
 		}, 401, failed(invalidProof)},
-		{"RFC 6750 2", "token in two places", nil, token, func(r *http.Request) { alice.present(r, token, nil); r.Header.Add("Authorization", "Bearer "+plain) }, 400,
+		{"RFC 6750 section 2", "token in two places", nil, token, func(r *http.Request) { alice.present(r, token, nil); r.Header.Add("Authorization", "Bearer "+plain) }, 400,
 			[]string{`Bearer error="invalid_request"`}},
-		{"RFC 8705 3", "token without its certificate", nil, certified, nil, 401, withBearer},
-		{"RFC 8705 3", "token with another certificate", g.with(t, others), certified, nil, 401, withBearer},
-		{"RFC 7800 3.1", "bound to both, no certificate", nil, both, proven(alice, both, nil), 401, withDPoP},
-		{"RFC 7800 3.1", "bound to both, no proof", g.with(t, mine), both, nil, 401, withBearer},
-		{"RFC 7800 3.1", "bound in a way that is not known", nil, g.mint(t, devauth.MintOptions{Claims: object{"cnf": object{"kid": "x"}}}), nil, 401, withBearer},
+		{"RFC 8705 section 3", "token without its certificate", nil, certified, nil, 401, withBearer},
+		{"RFC 8705 section 3", "token with another certificate", g.with(t, others), certified, nil, 401, withBearer},
+		{"RFC 7800 section 3.1", "bound to both, no certificate", nil, both, proven(alice, both, nil), 401, withDPoP},
+		{"RFC 7800 section 3.1", "bound to both, no proof", g.with(t, mine), both, nil, 401, withBearer},
+		{"RFC 7800 section 3.1", "bound in a way that is not known", nil, g.mint(t, devauth.MintOptions{Claims: object{"cnf": object{"kid": "x"}}}), nil, 401, withBearer},
 	} {
-		t.Run(c.rule+" "+c.name, func(t *testing.T) { c.refused(t, g) })
+		holding(t, c.holds, c.name, func(t *testing.T) { c.refused(t, g) })
 	}
 	if n := len(g.processes(t)); n != 0 {
 		t.Fatalf("%d processes run for requests that were refused", n)
@@ -184,13 +184,13 @@ func TestOnlyProvenTokensWithANonceWhereThatIsDemanded(t *testing.T) {
 	alice := newProver(t)
 	token := g.mint(t, devauth.MintOptions{Key: alice.key.Public()})
 	for _, c := range []presented{
-		{"RFC 9449 7.1", "no token", nil, "", nil, 401, []string{`DPoP algs="ES256", resource_metadata=`}},
-		{"RFC 9449 5.1", "unbound token", nil, g.token(t, "alice"), nil, 401, []string{invalidDPoP}},
-		{"RFC 8705 3", "token bound to a certificate", nil, g.mint(t, devauth.MintOptions{Certificate: certificate(t, nil).Leaf}), nil, 401, []string{invalidDPoP}},
-		{"RFC 9449 9", "no nonce", nil, token, func(r *http.Request) { alice.present(r, token, nil) }, 401, []string{`DPoP error="use_dpop_nonce"`}},
-		{"RFC 9449 9", "nonce of another server", nil, token, func(r *http.Request) { alice.present(r, token, object{"nonce": "x"}) }, 401, []string{`DPoP error="use_dpop_nonce"`}},
+		{"RFC 9449 section 7.1", "no token", nil, "", nil, 401, []string{`DPoP algs="ES256", resource_metadata=`}},
+		{"RFC 9449 section 5.1", "unbound token", nil, g.token(t, "alice"), nil, 401, []string{invalidDPoP}},
+		{"RFC 8705 section 3", "token bound to a certificate", nil, g.mint(t, devauth.MintOptions{Certificate: certificate(t, nil).Leaf}), nil, 401, []string{invalidDPoP}},
+		{"RFC 9449 section 9", "no nonce", nil, token, func(r *http.Request) { alice.present(r, token, nil) }, 401, []string{`DPoP error="use_dpop_nonce"`}},
+		{"RFC 9449 section 9", "nonce of another server", nil, token, func(r *http.Request) { alice.present(r, token, object{"nonce": "x"}) }, 401, []string{`DPoP error="use_dpop_nonce"`}},
 	} {
-		t.Run(c.rule+" "+c.name, func(t *testing.T) { c.refused(t, g) })
+		holding(t, c.holds, c.name, func(t *testing.T) { c.refused(t, g) })
 	}
 	if n := len(g.processes(t)); n != 0 {
 		t.Fatalf("%d processes run for requests that were refused", n)
@@ -222,13 +222,15 @@ func TestProofIsForTheResourceWhateverHostSays(t *testing.T) {
 		"http://" + other + "/mcp": 401, "http://evil.example/mcp": 401, g.url + "/": 401, "https" + strings.TrimPrefix(g.url, "http"): 401,
 		g.url: 200, strings.ToUpper(g.url[:len("http://localhost")]) + g.url[len("http://localhost"):] + "?x#y": 200,
 	} {
-		a := p.post(p.toolCall(1, "echo", object{"text": "x"}), func(r *http.Request) {
-			r.Host = other
-			alice.present(r, token, object{"htu": htu})
+		holding(t, "RFC 9449 section 4.3, check 9", htu, func(t *testing.T) {
+			a := p.post(p.toolCall(1, "echo", object{"text": "x"}), func(r *http.Request) {
+				r.Host = other
+				alice.present(r, token, object{"htu": htu})
+			})
+			if a.status != status {
+				t.Errorf("%d %s", a.status, a.body)
+			}
 		})
-		if a.status != status {
-			t.Errorf("%s: %d %s", htu, a.status, a.body)
-		}
 	}
 }
 
@@ -281,10 +283,14 @@ func TestCertificatesOfAnAuthority(t *testing.T) {
 	g := start(t, s)
 	mine, foreign := certificate(t, authority), certificate(t, nil)
 	token := g.mint(t, devauth.MintOptions{Certificate: mine.Leaf})
-	presented{token: token, status: 401, challenge: []string{invalidToken}}.refused(t, g)
-	presented{via: g.with(t, certificate(t, authority)), token: token, status: 401, challenge: []string{invalidToken}}.refused(t, g)
-	presented{via: g.with(t, mine), token: g.token(t, "alice"), status: 401, challenge: []string{invalidToken}}.refused(t, g)
-	presented{status: 401, challenge: []string{"Bearer resource_metadata="}}.refused(t, g)
+	for _, c := range []presented{
+		{"RFC 8705 section 3", "without its certificate", nil, token, nil, 401, []string{invalidToken}},
+		{"RFC 8705 section 3", "with another certificate of the authority", g.with(t, certificate(t, authority)), token, nil, 401, []string{invalidToken}},
+		{"RFC 8705 section 3", "unbound token with a certificate", g.with(t, mine), g.token(t, "alice"), nil, 401, []string{invalidToken}},
+		{"RFC 6750 section 3.1", "no token", nil, "", nil, 401, []string{"Bearer resource_metadata="}},
+	} {
+		holding(t, c.holds, c.name, func(t *testing.T) { c.refused(t, g) })
+	}
 	if a, err := g.with(t, foreign).anyone(t, g.mint(t, devauth.MintOptions{Certificate: foreign.Leaf})).try(http.MethodPost, initializeMessage(legacyVersion)); err == nil {
 		t.Errorf("a certificate of nobody's: %d %s", a.status, a.body)
 	}

@@ -23,7 +23,8 @@ var conformancePackages = []string{"@modelcontextprotocol/conformance@0.2.0-alph
 // everythingServer is the suite's own counterpart, from the SDK that this module uses.
 const everythingServer = "github.com/modelcontextprotocol/go-sdk/conformance/everything-server"
 
-// notOffered are scenarios of an extension that the everything-server does not have.
+// notOffered are scenarios of an extension that the everything-server does not have:
+// [TestConformanceBehindAProxy] holds that they fail without a gateway, too.
 var notOffered = []string{
 	"tasks-capability-negotiation", "tasks-dispatch-and-envelope", "tasks-lifecycle", "tasks-mrtr-composition", "tasks-mrtr-input",
 	"tasks-request-headers", "tasks-request-state-removal", "tasks-required-task-error", "tasks-wire-fields",
@@ -65,7 +66,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, site{plain: true, command: tc.command, stdio: []string{"per " + tc.per}, mcp: []string{"limits {", "	sessions 1000", "}"}})
-			results := g.conform(t, suite, tc.revision, g.token(t, "alice"))
+			results := conform(t, suite, tc.revision, g.url, g.token(t, "alice"))
 			results.fail(t, tc.scenarios, tc.failing)
 		})
 	}
@@ -75,9 +76,10 @@ func TestConformance(t *testing.T) {
 // looks for.
 var filtering = []string{"scopes {", "	deny tool no_such_tool", "	deny prompt no_such_prompt", "	deny resource none://such", "}"}
 
-// TestConformanceBehindAProxy runs the suite against the same server over HTTP, behind
-// mcp_oauth and reverse_proxy, while lists are cut and sessions bound, and holds that none of it gets there without a token. The
-// server has sessions for legacy clients, in which alone it can ask them.
+// TestConformanceBehindAProxy runs the suite against the same server over HTTP, by itself and
+// behind mcp_oauth and reverse_proxy, while lists are cut and sessions bound, and holds that the
+// results are the same, and that none of it gets there without a token. The server has sessions
+// for legacy clients, in which alone it can ask them.
 func TestConformanceBehindAProxy(t *testing.T) {
 	suite := npmFolder(t, conformancePackages)
 	server := build(t, everythingServer)
@@ -91,14 +93,15 @@ func TestConformanceBehindAProxy(t *testing.T) {
 		"2026-07-28": {"2026-07-28", nil, 49, notOffered},
 	} {
 		t.Run(name, func(t *testing.T) {
+			direct := conform(t, suite, tc.revision, "http://"+overHTTP(t, server, tc.flags...)+"/mcp", "")
+			direct.fail(t, tc.scenarios, tc.failing)
 			g := start(t, site{plain: true, proxy: overHTTP(t, server, tc.flags...), mcp: filtering})
-			results := g.conform(t, suite, tc.revision, g.token(t, "alice"))
-			results.fail(t, tc.scenarios, tc.failing)
+			conform(t, suite, tc.revision, g.url, g.token(t, "alice")).fail(t, len(direct), direct.failing())
 		})
 		t.Run(name+", without a token", func(t *testing.T) {
 			u := upstreamServer(t, nil)
-			g := start(t, site{plain: true, proxy: u.host, log: discreetLog})
-			if results := g.conform(t, suite, tc.revision, ""); len(results) < tc.scenarios {
+			g := start(t, site{plain: true, proxy: u.host, log: accessLog})
+			if results := conform(t, suite, tc.revision, g.url, ""); len(results) < tc.scenarios {
 				t.Errorf("%d scenarios were run", len(results))
 			}
 			refused := func(e entry) bool { return e["status"] == 401.0 || e["status"] == 403.0 } // 403 where the suite is a foreign page
@@ -164,14 +167,25 @@ func (s scenarios) fail(t *testing.T, least int, expected []string) {
 	}
 }
 
-// conform runs the suite with a token on every request, or with none if it is "".
-func (g *gateway) conform(t *testing.T, suite, revision, token string) scenarios {
+// failing are those in which something failed.
+func (s scenarios) failing() (names []string) {
+	for name, what := range s {
+		if what != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// conform runs the suite against an endpoint with a token on every request, or with none if
+// it is "".
+func conform(t *testing.T, suite, revision, url, token string) scenarios {
 	t.Helper()
 	modules := filepath.Join(suite, "node_modules")
 	out := t.TempDir()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	args := []string{filepath.Join(modules, ".bin", "conformance"), "server", "--url", g.url, "--requirements", revision, "--output-dir", out}
+	args := []string{filepath.Join(modules, ".bin", "conformance"), "server", "--url", url, "--requirements", revision, "--output-dir", out}
 	if token != "" {
 		args = append([]string{"--import", "file://" + beside(t, suite, "bearer.mjs")}, args...)
 	}

@@ -93,31 +93,91 @@ func TestOpaqueTokensOfNoUse(t *testing.T) {
 	g := start(t, s)
 	revoked := g.opaque(t, own, devauth.MintOptions{})
 	own.Revoke(revoked)
-	for name, token := range map[string]string{
-		"invented":               "2YotnFZFEjr1zCsicMWpAA",
-		"revoked":                revoked,
-		"expired":                g.opaque(t, own, devauth.MintOptions{TTL: -time.Hour}),
-		"for another resource":   g.opaque(t, own, devauth.MintOptions{Audience: []string{g.url + "/other"}}),
-		"for no resource":        g.opaque(t, own, devauth.MintOptions{Claims: object{"aud": nil}}),
-		"of another issuer":      g.opaque(t, own, devauth.MintOptions{Issuer: "https://evil.example"}),
-		"of nobody":              g.opaque(t, own, devauth.MintOptions{Claims: object{"sub": nil}}),
-		"refresh token":          g.opaque(t, own, devauth.MintOptions{Claims: object{"token_use": "refresh_token"}}),
-		"id token":               g.opaque(t, own, devauth.MintOptions{Claims: object{"at_hash": "x"}}),
-		"not good before later":  g.opaque(t, own, devauth.MintOptions{Claims: object{"nbf": time.Now().Add(time.Hour).Unix()}}),
-		"JWT by a forged key":    mintOf(t, own, devauth.MintOptions{Audience: []string{g.url}, Sign: devauth.SignForgedKey}),
-		"JWT without signature":  mintOf(t, own, devauth.MintOptions{Audience: []string{g.url}, Sign: devauth.SignNone}),
-		"JWT of another issuer":  mintOf(t, own, devauth.MintOptions{Audience: []string{g.url}, Issuer: "https://evil.example"}),
-		"JWT of the other tests": g.token(t, "alice"),
+	opaque := func(options devauth.MintOptions) string { return g.opaque(t, own, options) }
+	jwt := func(options devauth.MintOptions) string {
+		options.Audience = []string{g.url}
+		return mintOf(t, own, options)
+	}
+	for _, c := range []struct{ holds, name, token string }{
+		{"RFC 7662 section 2.2", "invented", "2YotnFZFEjr1zCsicMWpAA"},
+		{"RFC 7009 section 2", "revoked", revoked},
+		{"RFC 7662 section 4", "expired", opaque(devauth.MintOptions{TTL: -time.Hour})},
+		{"RFC 8707 section 2", "for another resource", opaque(devauth.MintOptions{Audience: []string{g.url + "/other"}})},
+		{"RFC 8707 section 2", "for no resource", opaque(devauth.MintOptions{Claims: object{"aud": nil}})},
+		{"RFC 7662 section 2.2", "of another issuer", opaque(devauth.MintOptions{Issuer: "https://evil.example"})},
+		{"RFC 7662 section 2.2", "of nobody", opaque(devauth.MintOptions{Claims: object{"sub": nil}})},
+		{"RFC 6749 section 1.5", "refresh token", opaque(devauth.MintOptions{Claims: object{"token_use": "refresh_token"}})},
+		{"RFC 9068 section 5", "id token", opaque(devauth.MintOptions{Claims: object{"at_hash": "x"}})},
+		{"RFC 7519 section 4.1.5", "not good before later", opaque(devauth.MintOptions{Claims: object{"nbf": time.Now().Add(time.Hour).Unix()}})},
+		{"RFC 7515 section 5.2", "JWT by a forged key", jwt(devauth.MintOptions{Sign: devauth.SignForgedKey})},
+		{"RFC 8725 section 3.2", "JWT without signature", jwt(devauth.MintOptions{Sign: devauth.SignNone})},
+		{"RFC 9068 section 4", "JWT of another issuer", jwt(devauth.MintOptions{Issuer: "https://evil.example"})},
+		{"RFC 8725 section 3.8", "JWT of the other tests", g.token(t, "alice")},
 	} {
-		for _, p := range []*peer{g.anyone(t, token), g.modern(t, token)} {
-			a := p.post(p.toolCall(1, "echo", nil))
-			if challenge := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized || !strings.Contains(challenge, `error="invalid_token"`) {
-				t.Errorf("%s: %d %q", name, a.status, challenge)
+		holding(t, c.holds, c.name, func(t *testing.T) {
+			for _, p := range []*peer{g.anyone(t, c.token), g.modern(t, c.token)} {
+				a := p.post(p.toolCall(1, "echo", nil))
+				if challenge := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized || !strings.Contains(challenge, `error="invalid_token"`) {
+					t.Errorf("%d %q", a.status, challenge)
+				}
 			}
-		}
+		})
 	}
 	if n := len(g.processes(t)); n != 0 {
 		t.Errorf("%d processes run for tokens that are no good", n)
+	}
+}
+
+// The issuer that is asked may be hostile itself, or somebody in its place: its answers open
+// nothing, cost a bounded time, and lead nowhere else.
+func TestHostileAnswersToAQuestionAboutAToken(t *testing.T) {
+	t.Parallel()
+	countsProcesses(t)
+	h, elsewhere := hostileIssuer(t), hostileIssuer(t)
+	s, _ := introspected(t, clientSecret)
+	s.issuer = h.url
+	s.oauth[0] = "introspect " + h.url + "/introspect {"
+	g := start(t, s)
+	says := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, text)
+		}
+	}
+	whole := `"active":true,"sub":"alice","iss":"` + h.url + `","aud":"` + g.url + `","exp":` + fmt.Sprint(time.Now().Add(time.Hour).Unix())
+	for i, c := range []struct {
+		holds, name string
+		answer      http.HandlerFunc
+		status      int
+	}{
+		{"RFC 7662 section 2.2", "as it should be, of a token of no use", says(`{"active":false}`), 401},
+		{"RFC 9110 section 17.5", "without end", endless, 503},
+		{"RFC 9110 section 15.4", "at another origin", http.RedirectHandler(elsewhere.url+keySet, http.StatusTemporaryRedirect).ServeHTTP, 503},
+		{"RFC 7662 section 2.2", "web page", says("<html>"), 503},
+		{"RFC 7662 section 2.3", "error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, 503},
+		{"RFC 7662 section 2.2", "not said whether it is good", says(`{"sub":"alice"}`), 503},
+		{"RFC 7662 section 2.2", "said in a string", says(`{` + strings.Replace(whole, "true", `"true"`, 1) + `}`), 503},
+		{"RFC 8259 section 4", "said twice", says(`{"active":false,` + whole + `}`), 503},
+		{"RFC 7662 section 2.2", "of another issuer's token", says(`{` + strings.Replace(whole, h.url, elsewhere.url, 1) + `}`), 401},
+		{"RFC 8707 section 2", "of a token for another resource", says(`{` + strings.Replace(whole, g.url, g.url+"x", 1) + `}`), 401},
+	} {
+		holding(t, c.holds, c.name, func(t *testing.T) {
+			h.answer("/introspect", c.answer)
+			a := g.anyone(t, fmt.Sprintf("opaque-token-%d", i)).post(initializeMessage(legacyVersion))
+			if a.status != c.status || c.status == http.StatusServiceUnavailable && (a.header.Get("Retry-After") == "" || a.header.Get("WWW-Authenticate") != "") {
+				t.Errorf("%d %v %s", a.status, a.header, a.body)
+			}
+		})
+	}
+	if n := elsewhere.keys.Load(); n != 0 {
+		t.Errorf("another origin was asked %d times", n)
+	}
+	if n := len(g.processes(t)); n != 0 {
+		t.Errorf("%d processes run", n)
+	}
+	h.answer("/introspect", says(`{`+whole+`}`))
+	if a := g.anyone(t, "opaque-token-that-is-good").post(initializeMessage(legacyVersion)); a.status != http.StatusOK {
+		t.Errorf("the answer that all others were made of: %d %s", a.status, a.body)
 	}
 }
 
@@ -193,13 +253,15 @@ func TestUserWithoutARequiredClaimIsNotAdmitted(t *testing.T) {
 		"another group":   {"tenant": "acme", "realm": object{"groups": []string{"all"}}},
 		"group elsewhere": {"tenant": "acme", "groups": []string{"staff"}},
 	} {
-		token := g.mint(t, devauth.MintOptions{Subject: "mallory", Claims: claims})
-		for _, p := range []*peer{g.anyone(t, token), g.modern(t, token)} {
-			a := p.post(p.toolCall(1, "echo", nil))
-			if a.status != http.StatusForbidden || a.header.Get("WWW-Authenticate") != "" || strings.Contains(a.body, "acme") || strings.Contains(a.body, "staff") {
-				t.Errorf("%s: %d %v %s", name, a.status, a.header, a.body)
+		holding(t, "RFC 9068 section 2.2.3", name, func(t *testing.T) {
+			token := g.mint(t, devauth.MintOptions{Subject: "mallory", Claims: claims})
+			for _, p := range []*peer{g.anyone(t, token), g.modern(t, token)} {
+				a := p.post(p.toolCall(1, "echo", nil))
+				if a.status != http.StatusForbidden || a.header.Get("WWW-Authenticate") != "" || strings.Contains(a.body, "acme") || strings.Contains(a.body, "staff") {
+					t.Errorf("%d %v %s", a.status, a.header, a.body)
+				}
 			}
-		}
+		})
 	}
 	if n := len(g.processes(t)); n != 0 {
 		t.Errorf("%d processes run for users who are not admitted", n)

@@ -51,7 +51,7 @@ const pingMessage = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
 func TestProxiedSessionReachesTheServer(t *testing.T) {
 	t.Parallel()
 	u := sessionServer(t)
-	g := start(t, site{proxy: u.host, log: discreetLog, routes: []string{"encode"}})
+	g := start(t, site{proxy: u.host, log: accessLog, routes: []string{"encode"}})
 	p := g.begun(t, g.token(t, "alice"))
 	if p.session == serverSession {
 		t.Fatalf("the session's id is %s", p.session)

@@ -67,7 +67,7 @@ func TestEachRefusalIsLoggedOnceWithItsReason(t *testing.T) {
 	t.Parallel()
 	s := scoped()
 	s.routes = []string{"log_append request_id {http.request.uuid}"}
-	s.log = discreetLog
+	s.log = accessLog
 	g := start(t, s)
 	for _, c := range explained(t, g) {
 		p := g.modern(t, c.token)
@@ -107,7 +107,7 @@ func TestEachRefusalIsLoggedOnceWithItsReason(t *testing.T) {
 func TestNoSecretOfARefusedRequestIsLogged(t *testing.T) {
 	t.Parallel()
 	s := scoped()
-	s.log = discreetLog
+	s.log = accessLog
 	s.admin = true
 	g := start(t, s)
 	secrets := map[string]string{}

@@ -191,7 +191,11 @@ func TestBrokenConfigurationKeepsTheOldOneRunning(t *testing.T) {
 		"placeholder of a request": func(s site) site { s.stdio = []string{"env X {mcp.session}"}; return s },
 		"user picks the command":   func(s site) site { s.command = []string{"{mcp.user}"}; return s },
 		"issuer that is no URL":    func(s site) site { s.issuer = "nonsense"; return s },
-		"malformed origin":         func(s site) site { s.mcp = []string{"origins nonsense"}; return s },
+		"two at one path": func(s site) site {
+			s.routes = []string{"mcp /mcp {", "	stdio x", "	oauth https://auth.example", "}"}
+			return s
+		},
+		"malformed origin": func(s site) site { s.mcp = []string{"origins nonsense"}; return s },
 	}
 	for name, change := range broken {
 		if status, text := g.load(t, change(s).caddyfile(g)); status != http.StatusBadRequest {

@@ -17,7 +17,7 @@ type site struct {
 	routes  []string // lines in the site, before mcp
 	global  []string // lines in the global options
 	log     []string // lines in the block of the access log
-	format  []string // lines in the block of the log of all else; default JSON
+	servers []string // lines in the options of the server
 	tls     []string // lines in the block of tls
 
 	proxy     string   // host and port of an HTTP server in place of the child
@@ -71,15 +71,12 @@ func (s site) caddyfile(g *gateway) string {
 	if protocols == "" {
 		protocols = "h1 h2"
 	}
-	format := s.format
-	if format == nil {
-		format = []string{"format json"}
-	}
 	block("", "", slices.Concat([]string{
 		admin, "persist_config off", "skip_install_trust", "auto_https disable_redirects",
 		"http_port " + strconv.Itoa(g.spare), "local_certs",
-		"log {", "	output stderr", "	level DEBUG",
-	}, format, []string{"}", "servers {", "	protocols " + protocols, "}"}, s.global))
+		"log {", "	output stderr", "	level DEBUG", "	format json", "}",
+		"servers {", "	protocols " + protocols,
+	}, s.servers, []string{"}"}, s.global))
 	if s.plain {
 		fmt.Fprintf(&b, "http://:%d {\n\tbind 127.0.0.1\n", g.port)
 		s.oauth = append([]string{"resource " + g.url}, s.oauth...)

@@ -46,9 +46,11 @@ func TestRequestStateIsOfOneUserAndOneCall(t *testing.T) {
 	}
 	refuse := func(what string, p *peer, body string) {
 		t.Helper()
-		if a := p.post(body); a.reply(t).Error == nil || a.reply(t).Error.Code != -32602 {
-			t.Errorf("%s: %d %s", what, a.status, a.body)
-		}
+		holding(t, "MCP 2026-07-28, Multi Round-Trip Requests", what, func(t *testing.T) {
+			if a := p.post(body); a.reply(t).Error == nil || a.reply(t).Error.Code != -32602 {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
 	}
 	refuse("another user's", bob, bob.asking(question, retry(state)))
 	refuse("of another call of that user", alice, alice.asking(question, retry(ofBob)))

@@ -146,6 +146,32 @@ func TestTheFirstChallengeMayAskForEverything(t *testing.T) {
 	}
 }
 
+// Some authorization servers want to be asked for other names than they write into tokens.
+func TestClientsAreToldScopesWithThePrefix(t *testing.T) {
+	t.Parallel()
+	const prefix = "api://00001111-aaaa-2222-bbbb-3333cccc4444/"
+	g := start(t, layered("	advertise_prefix "+prefix))
+	if got := scopesAsked(g.anyone(t, "").post(initializeMessage(legacyVersion))); !slices.Equal(got, []string{prefix + "mcp"}) {
+		t.Errorf("the first challenge asks for %q", got)
+	}
+	if _, document := g.resourceMetadata(t); fmt.Sprint(document["scopes_supported"]) != "["+prefix+"mcp]" {
+		t.Errorf("the metadata says %v", document)
+	}
+	p := g.modern(t, g.token(t, "alice", "mcp"))
+	if got := scopesAsked(p.post(p.toolCall(1, "pid", nil))); !slices.Equal(got, []string{prefix + "mcp", prefix + "read"}) {
+		t.Errorf("a call asks for %q", got)
+	}
+	if missing := g.logs.await(t, 1, func(e entry) bool { return e["msg"] == "refused" && e["tool"] == "pid" })[0]["missing"]; missing != "read" {
+		t.Errorf("the log says that %v is missing", missing)
+	}
+	if a := p.as(g.token(t, "alice", "mcp", "read")).post(p.toolCall(2, "pid", nil)); a.status != http.StatusOK {
+		t.Errorf("with the scopes: %d %s", a.status, a.body)
+	}
+	if a := p.as(g.token(t, "alice", prefix+"mcp", prefix+"read")).post(p.toolCall(3, "pid", nil)); a.status != http.StatusForbidden {
+		t.Errorf("with others, of those names: %d %s", a.status, a.body)
+	}
+}
+
 // Caddy's own matchers make policy that scopes cannot express, between login and server.
 func TestMatchersSeeTheUserAndTheTool(t *testing.T) {
 	t.Parallel()

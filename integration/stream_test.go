@@ -258,6 +258,39 @@ func TestEventOfAnotherSessionIsNeverReplayed(t *testing.T) {
 	}
 }
 
+// A user may have several tokens, for several clients. What was said to a call that needed a
+// scope is not said again to a token without it.
+func TestEventsOfACallAreReplayedToThoseWhoCouldMakeIt(t *testing.T) {
+	t.Parallel()
+	s := standin()
+	s.mcp = []string{"scopes {", "	base tools:use", "	tool progress tools:more", "}"}
+	g := start(t, s)
+	wide, narrow := g.token(t, "alice", "tools:use", "tools:more"), g.token(t, "alice", "tools:use")
+	p := g.legacy(t, wide)
+	stream := p.listen(http.MethodPost, p.message(1, "tools/call", object{"name": "progress", "arguments": object{"count": 2}, "_meta": object{"progressToken": 1}}))
+	first := stream.take()
+	for first.data == "" {
+		first = stream.take()
+	}
+	stream.ended()
+	if !strings.HasPrefix(first.id, "c") {
+		t.Fatalf("event %+v", first)
+	}
+	a := p.as(narrow).do(http.MethodGet, "", set("Last-Event-ID", first.id))
+	if challenge := a.header.Get("WWW-Authenticate"); a.status != http.StatusForbidden || !strings.Contains(challenge, `error="insufficient_scope"`) || !strings.Contains(challenge, "tools:more") {
+		t.Errorf("with fewer scopes: %d %q %s", a.status, challenge, a.body)
+	}
+	if a := p.as(g.token(t, "alice", "other")).do(http.MethodGet, "", set("Last-Event-ID", first.id)); a.status != http.StatusForbidden {
+		t.Errorf("without the base: %d", a.status)
+	}
+	if a := p.as(g.token(t, "alice", "tools:more", "tools:use")).do(http.MethodGet, "", set("Last-Event-ID", first.id)); a.status != http.StatusOK || !strings.Contains(a.body, `"result"`) {
+		t.Errorf("with another token of the same scopes: %d %s", a.status, a.body)
+	}
+	narrowed := p.as(narrow).listen(http.MethodGet, "") // the session's own stream is for both
+	sseHeaders(t, narrowed)
+	narrowed.cancel()
+}
+
 func TestSilentStreamIsKeptAlive(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -42,33 +42,36 @@ func TestAssertionOfAPlatformTakesThePlaceOfAToken(t *testing.T) {
 	sends := func(values ...string) func(*http.Request) {
 		return func(r *http.Request) { r.Header[assertionHeader] = values }
 	}
-	for name, c := range map[string]struct {
-		change func(*http.Request)
-		status int
+	for _, c := range []struct {
+		holds, name string
+		change      func(*http.Request)
+		status      int
 	}{
-		"none":                           {func(*http.Request) {}, 403},
-		"in Authorization":               {set("Authorization", "Bearer "+assertion), 403},
-		"empty":                          {sends(""), 400},
-		"twice":                          {sends(assertion, assertion), 400},
-		"twice in one":                   {sends(assertion + ", " + assertion), 400},
-		"with a scheme":                  {sends("Bearer " + assertion), 400},
-		"beside a token in the query":    {func(r *http.Request) { sends(assertion)(r); r.URL.RawQuery = "access_token=x" }, 400},
-		"expired":                        {sends(g.assertion(t, object{"exp": time.Now().Add(-time.Hour).Unix()})), 403},
-		"of another issuer":              {sends(g.assertion(t, object{"iss": "https://evil.cloudflareaccess.com"})), 403},
-		"for another application":        {sends(g.assertion(t, object{"aud": []string{"x"}})), 403},
-		"an id token":                    {sends(g.assertion(t, object{"at_hash": "x"})), 403},
-		"bound to a key, which it shows": {sends(g.assertion(t, object{"cnf": object{"jkt": strings.Repeat("A", 43)}})), 403},
+		{"RFC 9110 section 15.5.4", "none", func(*http.Request) {}, 403},
+		{"RFC 9110 section 15.5.4", "in Authorization", set("Authorization", "Bearer "+assertion), 403},
+		{"RFC 7519 section 7.2", "empty", sends(""), 400},
+		{"RFC 6750 section 2", "twice", sends(assertion, assertion), 400},
+		{"RFC 9110 section 5.3", "twice in one", sends(assertion + ", " + assertion), 400},
+		{"RFC 7519 section 7.2", "with a scheme", sends("Bearer " + assertion), 400},
+		{"RFC 6750 section 2.3", "beside a token in the query", func(r *http.Request) { sends(assertion)(r); r.URL.RawQuery = "access_token=x" }, 400},
+		{"RFC 7519 section 4.1.4", "expired", sends(g.assertion(t, object{"exp": time.Now().Add(-time.Hour).Unix()})), 403},
+		{"RFC 7519 section 4.1.1", "of another issuer", sends(g.assertion(t, object{"iss": "https://evil.cloudflareaccess.com"})), 403},
+		{"RFC 7519 section 4.1.3", "for another application", sends(g.assertion(t, object{"aud": []string{"x"}})), 403},
+		{"RFC 8725 section 3.12", "an id token", sends(g.assertion(t, object{"at_hash": "x"})), 403},
+		{"RFC 7800 section 3.1", "bound to a key, which it shows", sends(g.assertion(t, object{"cnf": object{"jkt": strings.Repeat("A", 43)}})), 403},
 	} {
-		for _, p := range []*peer{g.anyone(t, ""), g.modern(t, "")} {
-			body := initializeMessage(legacyVersion)
-			if p.version == modernVersion {
-				body = p.toolCall(1, "echo", nil)
+		holding(t, c.holds, c.name, func(t *testing.T) {
+			for _, p := range []*peer{g.anyone(t, ""), g.modern(t, "")} {
+				body := initializeMessage(legacyVersion)
+				if p.version == modernVersion {
+					body = p.toolCall(1, "echo", nil)
+				}
+				// There is no login here that a client could follow.
+				if a := p.post(body, c.change); a.status != c.status || a.header.Get("WWW-Authenticate") != "" {
+					t.Errorf("%d %v %s", a.status, a.header, a.body)
+				}
 			}
-			// There is no login here that a client could follow.
-			if a := p.post(body, c.change); a.status != c.status || a.header.Get("WWW-Authenticate") != "" {
-				t.Errorf("%s: %d %v %s", name, a.status, a.header, a.body)
-			}
-		}
+		})
 	}
 	if n := len(g.processes(t)); n != 0 {
 		t.Fatalf("%d processes run for requests that were refused", n)
@@ -91,7 +94,9 @@ func TestCredentialsGoNoFurther(t *testing.T) {
 		present func(*gateway, *http.Request)
 	}{
 		"assertion": {behindPlatform(), func(g *gateway, r *http.Request) {
-			r.Header.Set(assertionHeader, g.assertion(t, nil))
+			assertion := g.assertion(t, nil)
+			r.Header.Set(assertionHeader, assertion)
+			r.Header.Set("Cookie", "CF_Authorization="+assertion)
 			r.Header.Set("Authorization", "Bearer what-the-platform-was-sent")
 		}},
 		"bound token": {reloadable(), func(g *gateway, r *http.Request) {
@@ -116,16 +121,16 @@ func TestCredentialsGoNoFurther(t *testing.T) {
 func tellsWhatItSees(handler object) bool {
 	clear(handler)
 	handler["handler"] = "static_response"
-	handler["body"] = "user {http.auth.user.id}, saw [{http.request.header." + assertionHeader + "}{http.request.header.Authorization}{http.request.header.DPoP}]"
+	handler["body"] = "user {http.auth.user.id}, saw [{http.request.header." + assertionHeader + "}{http.request.header.Authorization}{http.request.header.DPoP}{http.request.header.Cookie}]"
 	return true
 }
 
-// With the access log as the documents have it, everything at debug level, and all kinds
-// of refusals: nobody who reads the logs finds a proof or an assertion.
+// With an access log, everything at debug level, and all kinds of refusals: nobody who reads
+// the logs finds a proof or an assertion.
 func TestLogsHoldNoProofAndNoAssertion(t *testing.T) {
 	t.Parallel()
 	s := behindPlatform()
-	s.log = discreetLog
+	s.log = accessLog
 	g := start(t, s)
 	alice := newProver(t)
 	secrets := []string{g.assertion(t, nil), g.assertion(t, object{"aud": []string{"x"}})}
@@ -162,13 +167,12 @@ func TestLogsHoldNoProofAndNoAssertion(t *testing.T) {
 }
 
 // Caddy logs the headers of a request for which something behind the gateway failed, with
-// the errors. The filter that the documents show leaves out the same there.
+// the errors, where there is no access log as well.
 func TestErrorLogHoldsNoProofAndNoAssertion(t *testing.T) {
 	t.Parallel()
 	alice := newProver(t)
 	for name, s := range map[string]site{"assertion": behindPlatform(), "proof": reloadable()} {
 		t.Run(name, func(t *testing.T) {
-			s.format = discreetLog[1:]
 			g := start(t, s)
 			secret := g.assertion(t, nil)
 			change := set(assertionHeader, secret)

@@ -21,7 +21,7 @@ func TestNothingStartsForWhoMayNotCall(t *testing.T) {
 	g := start(t, scoped())
 	metadata := `resource_metadata="` + g.url[:strings.LastIndexByte(g.url, '/')] + `/.well-known/oauth-protected-resource/mcp"`
 	for _, attack := range tokenAttacks(t, g) {
-		t.Run(attack.holds+" "+attack.name, func(t *testing.T) {
+		holding(t, attack.holds, attack.name, func(t *testing.T) {
 			status := attack.status
 			if status == 0 {
 				status = http.StatusUnauthorized
@@ -65,31 +65,33 @@ func TestNothingStartsForATokenWithoutTheScope(t *testing.T) {
 	t.Parallel()
 	countsProcesses(t)
 	g := start(t, scoped())
-	cases := []struct {
-		name, tool string
-		scopes     []string
-		challenge  string // "" where no scope would help
+	for _, c := range []struct {
+		holds, name, tool string
+		scopes            []string
+		challenge         string // "" where no scope would help
 	}{
-		{"base scope", "echo", []string{"other"}, "tools:use"},
-		{"no scope at all", "echo", []string{}, "tools:use"},
-		{"scope of the tool", "hold", []string{"tools:use"}, "tools:use tools:more"},
-		{"case of the scope", "echo", []string{"Tools:Use"}, "tools:use"},
-		{"denied tool", "die", []string{"tools:use", "tools:more"}, ""},
-		{"denied tool in other case", "DIE", []string{"tools:use", "tools:more"}, ""},
-		{"denied tool in full width", "\uff44\uff49\uff45", []string{"tools:use", "tools:more"}, ""},
-	}
-	for _, c := range cases {
-		p := g.modern(t, g.mint(t, devauth.MintOptions{Scopes: c.scopes}))
-		a := p.post(p.toolCall("x", c.tool, nil), func(r *http.Request) {
-			if c.tool > "\u0080" {
-				r.Header.Set("Mcp-Name", "=?base64?772E772J772F?=")
+		{"RFC 6750 section 3.1", "base scope", "echo", []string{"other"}, "tools:use"},
+		{"RFC 6750 section 3.1", "no scope at all", "echo", []string{}, "tools:use"},
+		{"RFC 6750 section 3.1", "scope of the tool", "hold", []string{"tools:use"}, "tools:use tools:more"},
+		{"RFC 6749 section 3.3", "case of the scope", "echo", []string{"Tools:Use"}, "tools:use"},
+		{"RFC 6749 section 3.3", "scope that begins alike", "hold", []string{"tools:use", "tools:more2", "tools"}, "tools:use tools:more"},
+		{"RFC 9110 section 15.5.4", "denied tool", "die", []string{"tools:use", "tools:more"}, ""},
+		{"RFC 9110 section 15.5.4", "denied tool in other case", "DIE", []string{"tools:use", "tools:more"}, ""},
+		{"RFC 9110 section 15.5.4", "denied tool in full width", "\uff44\uff49\uff45", []string{"tools:use", "tools:more"}, ""},
+	} {
+		holding(t, c.holds, c.name, func(t *testing.T) {
+			p := g.modern(t, g.mint(t, devauth.MintOptions{Scopes: c.scopes}))
+			a := p.post(p.toolCall("x", c.tool, nil), func(r *http.Request) {
+				if c.tool > "\u0080" {
+					r.Header.Set("Mcp-Name", "=?base64?772E772J772F?=")
+				}
+			})
+			challenge := a.header.Get("WWW-Authenticate")
+			insufficient := strings.Contains(challenge, `error="insufficient_scope"`) && strings.Contains(challenge, `scope="`+c.challenge+`"`)
+			if a.status != http.StatusForbidden || insufficient != (c.challenge != "") || string(a.reply(t).ID) != `"x"` {
+				t.Errorf("%d %q %s", a.status, challenge, a.body)
 			}
 		})
-		challenge := a.header.Get("WWW-Authenticate")
-		insufficient := strings.Contains(challenge, `error="insufficient_scope"`) && strings.Contains(challenge, `scope="`+c.challenge+`"`)
-		if a.status != http.StatusForbidden || insufficient != (c.challenge != "") || string(a.reply(t).ID) != `"x"` {
-			t.Errorf("%s: %d %q %s", c.name, a.status, challenge, a.body)
-		}
 	}
 	if n := len(g.processes(t)); n != 0 {
 		t.Fatalf("%d processes run for calls that were refused", n)

@@ -77,6 +77,10 @@ type Call struct {
 	// or what the subscription that it makes will report: a tool or a prompt by its name, a
 	// resource by its URI or template. Nil if all is shown.
 	Visible func(kind, name string) bool
+
+	// Judge says how another request of the same principal would be refused; nil if it would
+	// not be. It is set for a GET, which may be for the answer to one. Nil allows all.
+	Judge func(policy.Request) *answer.Refusal
 }
 
 // Method is the JSON-RPC method, or the HTTP method of a request without a body.

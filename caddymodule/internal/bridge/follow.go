@@ -24,6 +24,13 @@ func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.
 		if !ok {
 			return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "Last-Event-ID names no stream that is kept")
 		}
+		// Whoever has another token by now may have one of fewer scopes. What was said to the
+		// call is for those who could make it.
+		if call.Judge != nil && found != s.standalone {
+			if refusal := call.Judge(found.about); refusal != nil {
+				return refusal
+			}
+		}
 		source, from = found, number
 	}
 	f := &follower{session: s, source: source, out: newSSE(w), resumes: call.Version >= protocol.Version20251125}

@@ -124,7 +124,7 @@ func (b *Bridge) admit(call *admission.Call, settings *Settings) (release func()
 // exchange carries one call of the session. With a refusal nothing was written.
 func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, timeout time.Duration, send sender) *answer.Refusal {
 	m := call.Message
-	in, refusal := s.begin(m)
+	in, refusal := s.begin(call)
 	if refusal != nil {
 		return refusal
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"weak"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 )
@@ -29,7 +30,7 @@ func lone() *session {
 // A fast child asks back before the handler of the call has come to wait for it.
 func TestARequestOfTheServerInTheFirstMomentOfACallGoesToItsStream(t *testing.T) {
 	s := lone()
-	in, refusal := s.begin(parsed(t, tool(`1`, "x", ``)))
+	in, refusal := s.begin(&admission.Call{Message: parsed(t, tool(`1`, "x", ``))})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -43,7 +44,7 @@ func TestARequestOfTheServerInTheFirstMomentOfACallGoesToItsStream(t *testing.T)
 // A client that is about to come back for a call's stream asks for that stream.
 func TestARequestOfTheServerWaitsForAClientThatIsAway(t *testing.T) {
 	s := lone()
-	in, _ := s.begin(parsed(t, tool(`1`, "x", ``)))
+	in, _ := s.begin(&admission.Call{Message: parsed(t, tool(`1`, "x", ``))})
 	in.stream.detach(in.stream.attach(1))
 	q := question(t, `"q"`)
 	s.fromServer(q.msg, q.frame)
@@ -56,7 +57,7 @@ func TestWithSeveralCallsTheStandaloneStreamIsPreferred(t *testing.T) {
 	s := lone()
 	var streams []*stream
 	for n := range 11 {
-		in, _ := s.begin(parsed(t, tool(fmt.Sprint(n), "x", ``)))
+		in, _ := s.begin(&admission.Call{Message: parsed(t, tool(fmt.Sprint(n), "x", ``))})
 		in.stream.attach(1)
 		streams = append(streams, in.stream)
 	}
@@ -82,7 +83,7 @@ func TestAKeptStreamDoesNotKeepTheRequestItAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := weak.Make(&body[0])
-	in, _ := s.begin(m)
+	in, _ := s.begin(&admission.Call{Message: m})
 	in.stream.push(reply(t, `1`))
 	s.finish(m, in, true)
 	m, body, in = nil, nil, nil
@@ -98,7 +99,7 @@ func TestKeptStreamsAreBounded(t *testing.T) {
 	s := lone()
 	for n := range 3 * maxEvents {
 		m := parsed(t, tool(fmt.Sprint(n), "x", ``))
-		in, _ := s.begin(m)
+		in, _ := s.begin(&admission.Call{Message: m})
 		in.stream.push(reply(t, `1`))
 		s.finish(m, in, true)
 	}
@@ -115,7 +116,7 @@ func TestKeptStreamsAreBounded(t *testing.T) {
 
 func TestOnlyWellFormedEventIDsAreResumed(t *testing.T) {
 	s := lone()
-	in, _ := s.begin(parsed(t, tool(`1`, "x", ``)))
+	in, _ := s.begin(&admission.Call{Message: parsed(t, tool(`1`, "x", ``))})
 	if found, number, ok := s.resume("c1-3"); found != in.stream || number != 3 || !ok {
 		t.Error("c1-3 was not found")
 	}
@@ -140,7 +141,7 @@ func TestAnIdleSessionIsNotEndedUnderACall(t *testing.T) {
 			s.reap()
 		})
 		<-ready
-		if _, refusal := s.begin(m); refusal == nil {
+		if _, refusal := s.begin(&admission.Call{Message: m}); refusal == nil {
 			race.Wait()
 			s.mu.Lock()
 			ended := s.ended

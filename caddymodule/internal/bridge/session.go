@@ -173,7 +173,8 @@ func (s *session) sendTo(conn *backend.Conn, m *message.Message, stamp []message
 
 // begin enters a call of the client. It is refused if one with the same id is in
 // flight.
-func (s *session) begin(m *message.Message) (*inCall, *answer.Refusal) {
+func (s *session) begin(call *admission.Call) (*inCall, *answer.Refusal) {
+	m := call.Message
 	key := message.IDKey(m.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +186,7 @@ func (s *session) begin(m *message.Message) (*inCall, *answer.Refusal) {
 	}
 	s.beginning = false
 	s.streams++
-	in := &inCall{stream: &stream{id: "c" + strconv.Itoa(s.streams), request: bytes.Clone(m.ID), lost: s.lost}}
+	in := &inCall{stream: &stream{id: "c" + strconv.Itoa(s.streams), request: bytes.Clone(m.ID), about: call.About, lost: s.lost}}
 	s.calls[key] = in
 	return in, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/policy"
 )
 
 // What a stream keeps: of what was written, or while nobody reads, for clients that come
@@ -31,8 +32,9 @@ type event struct {
 // beyond its bounds a stream forgets what was written before, then notifications,
 // and only then requests, which are reported so that they can be answered.
 type stream struct {
-	id      string // prefix of the event ids; "" if events are not kept once written
-	request []byte // raw id of the call; nil if it belongs to none
+	id      string         // prefix of the event ids; "" if events are not kept once written
+	request []byte         // raw id of the call; nil if it belongs to none
+	about   policy.Request // what that call is about
 	lost    func(event)
 
 	mu      sync.Mutex

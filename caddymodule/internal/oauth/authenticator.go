@@ -97,12 +97,12 @@ func (a *Authenticator) checkProof(method string, c credentials, user *Principal
 	if refusal := a.checkNonce(p, now, answer); refusal != nil {
 		return refusal
 	}
-	until, refusal := a.proofs.checkAge(p, now)
+	issued, refusal := a.proofs.checkAge(p, now)
 	if refusal != nil {
 		return refusal
 	}
 	id, _ := p.claims["jti"].(string)
-	return a.verifier.proofs.use(user.User, p.key, id, until, now)
+	return a.verifier.proofs.use(user.User, p.key, id, issued, a.proofs.window(), now)
 }
 
 // checkNonce holds a proof to a nonce of ours, where one is required. A client that

@@ -91,22 +91,42 @@ func platformAssertion(r *http.Request, name string) (credentials, *Error) {
 	return credentials{token: token}, nil
 }
 
-// queryHasToken looks for access_token among the query's names. It does not use
-// url.ParseQuery, which passes over pairs it dislikes.
+// queryHasToken looks for access_token among the query's names.
 func queryHasToken(u *url.URL) bool {
-	if u == nil || u.RawQuery == "" {
+	if u == nil {
 		return false
 	}
-	for pair := range strings.FieldsFuncSeq(u.RawQuery, func(r rune) bool { return r == '&' || r == ';' }) {
-		name, _, _ := strings.Cut(pair, "=")
-		if decoded, err := url.QueryUnescape(name); err == nil {
-			name = decoded
-		}
-		if strings.EqualFold(name, "access_token") {
-			return true
-		}
+	_, found := RedactQuery(u.RawQuery, "")
+	return found
+}
+
+// RedactQuery puts mark in place of each access token in the query of a URL, for logs. The
+// second return value says whether there is one. It does not use url.ParseQuery, which
+// passes over pairs it dislikes.
+func RedactQuery(query, mark string) (string, bool) {
+	if query == "" {
+		return "", false
 	}
-	return false
+	var b strings.Builder
+	found := false
+	for rest := query; rest != ""; {
+		pair, separator := rest, ""
+		if i := strings.IndexAny(rest, "&;"); i >= 0 {
+			pair, separator = rest[:i], rest[i:i+1]
+		}
+		rest = rest[len(pair)+len(separator):]
+		name, _, _ := strings.Cut(pair, "=")
+		plain := name
+		if decoded, err := url.QueryUnescape(name); err == nil {
+			plain = decoded
+		}
+		if strings.EqualFold(plain, "access_token") {
+			found = true
+			pair = name + "=" + mark
+		}
+		b.WriteString(pair + separator)
+	}
+	return b.String(), found
 }
 
 // isToken68 says whether s is a b64token (RFC 6750 section 2.1).

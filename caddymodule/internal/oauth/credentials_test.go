@@ -140,3 +140,29 @@ func FuzzAuthorization(f *testing.F) {
 		checkChallenges(t, h)
 	})
 }
+
+// What the gateway would refuse for a token in the query must not leave it in a log.
+func TestTokensInAQueryAreRedacted(t *testing.T) {
+	for query, want := range map[string]string{
+		"":                                "",
+		"a=1&b=2":                         "",
+		"access_token_hint=x":             "",
+		"access_token=the-token":          "access_token=MARK",
+		"a=1&access_token=the-token&b=2":  "a=1&access_token=MARK&b=2",
+		"a=1;access_token=the-token;b=2":  "a=1;access_token=MARK;b=2",
+		"Access_Token=the-token":          "Access_Token=MARK",
+		"%61ccess%5Ftoken=the-token":      "%61ccess%5Ftoken=MARK",
+		"access_token=the-token=the=more": "access_token=MARK",
+		"access_token=the-token&access_token=the-other&": "access_token=MARK&access_token=MARK&",
+		"access_token":                    "access_token=MARK",
+		"%zz=1&access_token=the-token%zz": "%zz=1&access_token=MARK",
+	} {
+		got, found := RedactQuery(query, "MARK")
+		if found != (want != "") || found && got != want || !found && got != query {
+			t.Errorf("%q: %q %v", query, got, found)
+		}
+		if found != queryHasToken(&url.URL{RawQuery: query}) {
+			t.Errorf("%q is refused and redacted unlike", query)
+		}
+	}
+}

@@ -139,20 +139,22 @@ func (c *proofRules) check(p *proof, method, token string) *Error {
 }
 
 // checkAge holds the proof to the window in which it is accepted (check 11), and
-// returns the end of it.
-func (c *proofRules) checkAge(p *proof, now time.Time) (until time.Time, _ *Error) {
+// returns when it was issued.
+func (c *proofRules) checkAge(p *proof, now time.Time) (issued time.Time, _ *Error) {
 	issued, _, ok := numericDate(p.claims, "iat")
-	until = issued.Add(ProofLife + c.skew)
 	switch {
 	case !ok:
-		return until, badProof("iat: missing, or not a number of seconds")
+		return issued, badProof("iat: missing, or not a number of seconds")
 	case now.Before(issued.Add(-c.skew)):
-		return until, badProof("iat: in the future")
-	case !now.Before(until):
-		return until, badProof("iat: the proof is too old")
+		return issued, badProof("iat: in the future")
+	case !now.Before(issued.Add(c.window())):
+		return issued, badProof("iat: the proof is too old")
 	}
-	return until, nil
+	return issued, nil
 }
+
+// window is how long after it was issued a proof is accepted.
+func (c *proofRules) window() time.Duration { return ProofLife + c.skew }
 
 // equal compares without telling by its time where two strings differ.
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -45,7 +45,7 @@ type keySource struct {
 	jwks     string // configured address, or "" for discovery
 	fetch    *fetcher
 	now      func() time.Time
-	log      *slog.Logger
+	log      *atomic.Pointer[slog.Logger] // the verifier's
 	meter    Meter
 	lifetime context.Context
 
@@ -219,7 +219,7 @@ func (s *keySource) startLocked(background bool) (*fetchRun, error) {
 		defer cancel()
 		set, err := s.load(ctx, background)
 		if err != nil && s.lifetime.Err() == nil {
-			s.log.Warn("keys of issuer could not be fetched", "issuer", s.issuer, "error", err)
+			s.log.Load().Warn("keys of issuer could not be fetched", "issuer", s.issuer, "error", err)
 		}
 		s.meter.KeysFetched(err == nil)
 		s.finish(set, err)
@@ -275,10 +275,10 @@ func (s *keySource) load(ctx context.Context, rediscover bool) (*keySet, error) 
 		return nil, fmt.Errorf("key set %s: %w", address, err)
 	}
 	if len(skipped) > 0 {
-		s.log.Debug("keys of issuer that are not used", "issuer", s.issuer, "skipped", skipped)
+		s.log.Load().Debug("keys of issuer that are not used", "issuer", s.issuer, "skipped", skipped)
 	}
 	if len(set.kids) == 0 {
-		s.log.Warn("key set of issuer has no key that can verify tokens", "issuer", s.issuer, "address", address, "skipped", skipped)
+		s.log.Load().Warn("key set of issuer has no key that can verify tokens", "issuer", s.issuer, "address", address, "skipped", skipped)
 	}
 	return set, nil
 }
@@ -297,7 +297,7 @@ func (s *keySource) locate(ctx context.Context, rediscover bool) error {
 	m, err := discover(ctx, s.fetch, s.issuer)
 	if err != nil {
 		if s.discovered != "" && s.lifetime.Err() == nil {
-			s.log.Warn("metadata of issuer could not be fetched; its keys are fetched where they were", "issuer", s.issuer, "error", err)
+			s.log.Load().Warn("metadata of issuer could not be fetched; its keys are fetched where they were", "issuer", s.issuer, "error", err)
 			return nil
 		}
 		return err
@@ -305,7 +305,7 @@ func (s *keySource) locate(ctx context.Context, rediscover bool) error {
 	s.discovered = m.JWKSURI
 	if !m.hasPKCE() && !s.warnedPKCE {
 		s.warnedPKCE = true
-		s.log.Warn("issuer does not say that it supports PKCE with S256; MCP clients will refuse to log in there",
+		s.log.Load().Warn("issuer does not say that it supports PKCE with S256; MCP clients will refuse to log in there",
 			"issuer", s.issuer, "missing", "code_challenge_methods_supported")
 	}
 	return nil
@@ -344,13 +344,13 @@ func (s *keySource) close() {
 	s.running.Wait()
 }
 
-func newKeySource(lifetime context.Context, cfg Config, issuer string, fetch *fetcher) *keySource {
+func newKeySource(lifetime context.Context, cfg Config, issuer string, fetch *fetcher, log *atomic.Pointer[slog.Logger]) *keySource {
 	return &keySource{
 		issuer:   issuer,
 		jwks:     cfg.JWKS,
 		fetch:    fetch,
 		now:      cfg.Now,
-		log:      cfg.Logger,
+		log:      log,
 		meter:    cfg.Meter,
 		lifetime: lifetime,
 		unknown:  make(map[string]time.Time),

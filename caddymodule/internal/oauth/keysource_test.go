@@ -309,6 +309,25 @@ func TestMissingPKCEIsWarnedOfOnce(t *testing.T) {
 	}
 }
 
+// A verifier outlives the configuration that made it, whose logs are closed then.
+func TestVerifierLogsWhereItIsTold(t *testing.T) {
+	iss := newIssuer(t, jwk("a", edKey(), nil))
+	iss.breakKeys(http.NotFound)
+	var before, after bytes.Buffer
+	cfg := iss.config()
+	cfg.Logger = slog.New(slog.NewTextHandler(&before, nil))
+	v := newVerifier(t, cfg)
+	refusalOf(t, v, iss.edToken("a"), 503, "")
+	v.LogTo(slog.New(slog.NewTextHandler(&after, nil)))
+	said := before.String()
+	iss.clock.advance(lookAgainInterval)
+	refusalOf(t, v, iss.edToken("a"), 503, "")
+	v.Close()
+	if said == "" || before.String() != said || !strings.Contains(after.String(), "could not be fetched") {
+		t.Errorf("before: %s\nafter: %s", before.String(), after.String())
+	}
+}
+
 // Tenants have a path; each kind of server has its document at another place.
 func TestMetadataIsFoundAtAllItsPlaces(t *testing.T) {
 	for _, place := range []string{

@@ -24,11 +24,13 @@ type ReplayCache struct {
 	key  [32]byte
 	size int
 
-	mu    sync.Mutex
-	used  map[proofDigest]struct{}
-	users map[string]int        // how many of them are whose
-	ends  map[int64][]usedProof // by the second from which they are refused anyway
-	swept int64                 // the second up to which ends is empty
+	mu        sync.Mutex
+	window    time.Duration // for which proofs are remembered: the longest that was asked for
+	forgotten time.Time     // proofs issued then or before may have been used, and forgotten
+	used      map[proofDigest]struct{}
+	users     map[string]int        // how many of them are whose
+	ends      map[int64][]usedProof // by the second from which they are refused anyway
+	swept     int64                 // the second up to which ends is empty
 }
 
 // proofDigest stands for a proof that was used.
@@ -48,19 +50,24 @@ func newReplayCache(size int) *ReplayCache {
 	return c
 }
 
-// use remembers a proof of a user until a time. The error says that it was used
-// before, or that there is no room to remember it. Proofs of different keys never get
-// in the way of one another, whatever jti their clients choose.
-func (c *ReplayCache) use(user, key, id string, until, now time.Time) *Error {
+// use remembers a proof of a user, which is accepted for a window of time from when it was
+// issued. The error says that it was used before, or that there is no room to remember it.
+// Proofs of different keys never get in the way of one another, whatever jti their clients
+// choose.
+func (c *ReplayCache) use(user, key, id string, issued time.Time, window time.Duration, now time.Time) *Error {
 	mac := hmac.New(sha256.New, c.key[:])
 	mac.Write([]byte(key)) // a thumbprint, of one length
 	mac.Write([]byte(id))
 	digest := proofDigest(mac.Sum(nil))
-	end := until.Add(time.Second - 1).Unix() // rounded up
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sweep(now.Unix())
+	c.widen(window, now)
+	if !issued.After(c.forgotten) {
+		return badProof("iat: from before clock_skew was raised; proofs of that time may have been used, and forgotten since")
+	}
+	end := issued.Add(c.window + time.Second - 1).Unix() // rounded up
 	if _, again := c.used[digest]; again {
 		return badProof("jti: the proof was used before")
 	}
@@ -74,6 +81,24 @@ func (c *ReplayCache) use(user, key, id string, until, now time.Time) *Error {
 	c.users[user]++
 	c.ends[end] = append(c.ends[end], usedProof{digest, user})
 	return nil
+}
+
+// widen sees to it that a reload which raises the clock skew makes no used proof good again:
+// those that are remembered stay so for longer, and those that may be forgotten are refused.
+func (c *ReplayCache) widen(window time.Duration, now time.Time) {
+	if window <= c.window {
+		return
+	}
+	if c.window > 0 {
+		c.forgotten = now.Add(-c.window)
+	}
+	further := int64((window - c.window + time.Second - 1) / time.Second)
+	c.window = window
+	longer := make(map[int64][]usedProof, len(c.ends))
+	for end, proofs := range c.ends {
+		longer[end+further] = proofs
+	}
+	c.ends = longer
 }
 
 // sweep forgets what has ended. There are no more seconds in ends than a proof is

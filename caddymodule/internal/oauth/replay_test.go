@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,6 +67,53 @@ func TestProofIsGoodOnceAtAllVerifiersOfAResource(t *testing.T) {
 		t.Errorf("refused with %q", e.Reason)
 	}
 	other.letIn(t, request("DPoP", token, p.proof(b.clock, token, nil, nil)))
+}
+
+// A larger clock_skew accepts older proofs. Those that were used are refused all the same: the
+// ones that are remembered, and the ones that may have been forgotten.
+func TestRaisedClockSkewMakesNoUsedProofGoodAgain(t *testing.T) {
+	b := newBorder(t, Presentation{}, func(c *Config) { c.Proofs = NewReplayCache() })
+	p := edProver()
+	token := b.bound(p)
+	use := func() string {
+		t.Helper()
+		proof := p.proof(b.clock, token, nil, nil)
+		b.letIn(t, request("DPoP", token, proof))
+		return proof
+	}
+	old := use()
+	b.clock.advance(100 * time.Second) // it is too old, and gone with the next that comes
+	young := use()
+	b.clock.advance(20 * time.Second)
+	if n := b.verifier.proofs.len(); n != 1 {
+		t.Fatalf("%d proofs are remembered", n)
+	}
+	raised := b.verifier.Config()
+	raised.ClockSkew = MaxClockSkew
+	later := &border{must(NewAuthenticator(newVerifier(t, raised), Presentation{})), b.issuer, b.clock}
+	refused := func(proof, why string) {
+		t.Helper()
+		if e := later.keptOut(t, request("DPoP", token, proof), "invalid_dpop_proof"); !strings.Contains(e.Reason, why) {
+			t.Errorf("refused with %q, want %q", e.Reason, why)
+		}
+	}
+	refused(old, "before clock_skew was raised")
+	for range 5 {
+		refused(young, "was used before")
+		b.clock.advance(65 * time.Second)
+	}
+	refused(young, "was used before")
+	later.letIn(t, request("DPoP", token, p.proof(b.clock, token, nil, nil)))
+	// The old configuration serves on for a while: what it lets in counts for the new one.
+	late := use()
+	b.clock.advance(200 * time.Second)
+	refused(late, "was used before")
+	b.clock.advance(200 * time.Second)
+	refused(late, "too old")
+	later.letIn(t, request("DPoP", token, p.proof(b.clock, token, nil, nil)))
+	if n := b.verifier.proofs.len(); n != 1 {
+		t.Errorf("%d proofs are remembered", n)
+	}
 }
 
 func TestFullReplayCacheRefusesAndForgetsNothing(t *testing.T) {
@@ -136,7 +184,7 @@ func TestReplayCacheUnderLoad(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for _, i := range rand.Perm(ids) {
-				if c.use("user", "key", strconv.Itoa(i), start.Add(90*time.Second), start) == nil {
+				if c.use("user", "key", strconv.Itoa(i), start, 90*time.Second, start) == nil {
 					fresh.Add(1)
 				}
 			}
@@ -150,7 +198,7 @@ func TestReplayCacheUnderLoad(t *testing.T) {
 	for second := range 3600 {
 		now := start.Add(time.Duration(second) * time.Second)
 		for i := range 10 {
-			refusal := c.use(strconv.Itoa(i), "key", fmt.Sprintf("%d-%d", second, i), now.Add(90*time.Second), now)
+			refusal := c.use(strconv.Itoa(i), "key", fmt.Sprintf("%d-%d", second, i), now, 90*time.Second, now)
 			if refusal != nil && (c.len() < size || refusal.Status != http.StatusServiceUnavailable || refusal.RetryAfter > 90*time.Second) {
 				t.Fatalf("refused with %d proofs: %#v", c.len(), refusal)
 			}
@@ -159,7 +207,7 @@ func TestReplayCacheUnderLoad(t *testing.T) {
 			t.Fatalf("%d proofs", c.len())
 		}
 	}
-	c.use("user", "key", "last", start.Add(3*time.Hour), start.Add(2*time.Hour))
+	c.use("user", "key", "last", start.Add(2*time.Hour), 90*time.Second, start.Add(2*time.Hour))
 	if c.len() != 1 || len(c.ends) != 1 || len(c.users) != 1 {
 		t.Errorf("%d proofs of %d users in %d seconds are left", c.len(), len(c.users), len(c.ends))
 	}

@@ -3,7 +3,9 @@ package oauth
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +21,7 @@ type Verifier struct {
 	cache   *tokenCache // nil for none
 	flights flights
 	fetch   *fetcher
+	log     atomic.Pointer[slog.Logger]
 
 	lifetime context.Context
 	cancel   context.CancelFunc
@@ -54,9 +57,10 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		v.rules.audience[comparableResource(audience)] = true
 	}
 	v.lifetime = lifetime
+	v.log.Store(cfg.Logger)
 	v.asks = newIntrospector(cfg, v.fetch)
 	for _, issuer := range cfg.Issuers {
-		v.sources[issuer] = newKeySource(lifetime, cfg, issuer, v.fetch)
+		v.sources[issuer] = newKeySource(lifetime, cfg, issuer, v.fetch, &v.log)
 	}
 	return v, nil
 }
@@ -205,6 +209,10 @@ func (v *Verifier) remember(e *cacheEntry, now time.Time) {
 		v.cache.put(e)
 	}
 }
+
+// LogTo has the verifier log there from now on, in place of [Config.Logger]: it may outlive
+// what it was made by.
+func (v *Verifier) LogTo(logger *slog.Logger) { v.log.Store(logger) }
 
 // Config returns the configuration in use, defaults filled in and the resource
 // made canonical.

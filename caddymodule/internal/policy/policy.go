@@ -18,6 +18,9 @@ type Config struct {
 	// AskAll makes [Policy.ScopesSupported] all scopes that base and rules name, for clients
 	// that cannot ask for more later.
 	AskAll bool
+	// AdvertisePrefix stands before each scope of [Policy.ScopesSupported] and [Policy.Ask]:
+	// some authorization servers want to be asked for longer names than they write into tokens.
+	AdvertisePrefix string
 }
 
 // Policy decides about requests. It does not change and is safe for concurrent
@@ -31,6 +34,7 @@ type Policy struct {
 	hierarchy  hierarchy
 	known      []string // all scopes that it names
 	advertised []string
+	prefix     string // of those that clients are told
 }
 
 // New checks the rules and returns the policy. The error names the rule and says
@@ -38,6 +42,11 @@ type Policy struct {
 func New(cfg Config) (*Policy, error) {
 	if err := checkScopes(cfg.Base); err != nil {
 		return nil, fmt.Errorf("scopes: base: %w", err)
+	}
+	if cfg.AdvertisePrefix != "" {
+		if err := checkScopes([]string{cfg.AdvertisePrefix}); err != nil {
+			return nil, fmt.Errorf("scopes: advertise_prefix: %w", err)
+		}
 	}
 	for _, r := range cfg.Rules {
 		if err := r.validate(); err != nil {
@@ -58,6 +67,7 @@ func New(cfg Config) (*Policy, error) {
 		prompts:   compile(KindPrompt, cfg.Rules),
 		resources: compileResources(cfg.Rules),
 		hierarchy: above,
+		prefix:    cfg.AdvertisePrefix,
 	}
 	all := p.base
 	for _, r := range cfg.Rules {
@@ -67,6 +77,7 @@ func New(cfg Config) (*Policy, error) {
 	if len(p.base) == 0 || cfg.AskAll {
 		p.advertised = all
 	}
+	p.advertised = p.prefixed(p.advertised)
 	for _, i := range cfg.Imply {
 		p.known = appendMissing(appendMissing(slices.Clip(p.known), []string{i.Scope}), i.Implies)
 	}
@@ -187,7 +198,19 @@ func (p *Policy) Ask(d Decision, granted []string) []string {
 			ask = appendMissing(slices.Clip(ask), []string{scope})
 		}
 	}
-	return p.hierarchy.least(ask)
+	return p.prefixed(p.hierarchy.least(ask))
+}
+
+// prefixed are scopes as clients are told them.
+func (p *Policy) prefixed(scopes []string) []string {
+	if p.prefix == "" {
+		return scopes
+	}
+	told := make([]string, len(scopes))
+	for i, scope := range scopes {
+		told[i] = p.prefix + scope
+	}
+	return told
 }
 
 // ScopesSupported is what clients are told to ask for before they have a token, in the first
