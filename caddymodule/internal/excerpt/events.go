@@ -128,6 +128,9 @@ func (e *events) keep(data []byte, start int) {
 		e.kept = nil
 		return
 	}
+	if start == 0 && len(rest) > 0 && len(e.kept) == len(rest) && &rest[0] == &e.kept[0] {
+		return // it is there already: to move it with each piece would take longer with each
+	}
 	e.kept = append(e.kept[:0], rest...)
 }
 

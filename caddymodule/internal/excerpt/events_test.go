@@ -218,3 +218,20 @@ func TestKindsAreThoseOfPolicy(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkLargeEvent is the cost of an event that comes in many pieces. It must grow with the
+// event, not with its square.
+func BenchmarkLargeEvent(b *testing.B) {
+	line := []byte("data: " + strings.Repeat("a", 1017) + "\n")
+	for name, size := range map[string]int{"2MiB": 2 << 20, "16MiB": 16<<20 - len(line)} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				e := &events{cut: ofList(), limit: MaxMessage, report: func(string) {}}
+				for range size / len(line) {
+					e.feed(line)
+				}
+			}
+		})
+	}
+}
