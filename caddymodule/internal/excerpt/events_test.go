@@ -104,6 +104,8 @@ func TestEventsAreCutInWhateverLinesTheyCome(t *testing.T) {
 		"an update":            {"data: " + told + "\n\nevent: message\ndata: " + hidden + "\n\ndata: " + told + "\n\n", "data: " + told + "\n\ndata: " + told + "\n\n"},
 		"an update in CRLF":    {"data: " + told + "\r\n\r\ndata: " + hidden + "\r\n\r\ndata: " + told + "\r\n\r\n", "data: " + told + "\r\n\r\ndata: " + told + "\r\n\r\n"},
 		"an update with an id": {"event: message\nid: 6\nretry: 10\ndata: " + hidden + "\n\n", "id: 6\nretry: 10\n\n"},
+		"an update in CR":      {"id: 6\rdata: " + hidden + "\r\rid: 7\rdata: " + told + "\r\r", "id: 6\r\n\nid: 7\rdata: " + told + "\r\r"},
+		"an update, mixed":     {"id: 6\rdata: " + hidden + "\r\n\r\n: x\n\n", "id: 6\r\n\n: x\n\n"},
 		"strange lines":        {"Data: " + listed + "\ndata2: secret\ndata: " + told + "\nsecret\n\n", "data: " + told + "\n\n"},
 		"strange lines in all": {"x: y\ndata: {\"jsonrpc\":\"2.0\",\ndata: \"method\":\"m\"}\n\n", "data: {\"jsonrpc\":\"2.0\",\ndata: \"method\":\"m\"}\n\n"},
 		"a mark elsewhere":     {": x\n\n\uFEFFdata: " + listed + "\n\n", ": x\n\n\n"},
@@ -161,6 +163,7 @@ func TestWhatCannotBeReadDoesNotPass(t *testing.T) {
 		"an array":            {"data: [" + listed + "]\n\n", "data: " + unreadable + "\n\n", ""},
 		"no UTF-8":            {"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"secret\xff\"}]}}\n\n", "data: " + unreadable + "\n\n", ""},
 		"nothing but a name":  {"event: message\ndata: \"secret\"\n\n", "", ""},
+		"an array, typed":     {"event: x\nid: 2\ndata: [\"secret\"]\n\n", "id: 2\n\n", "id: 2\n\n"}, // it is no answer
 		"another type":        {"event: x\nid: 2\ndata: x {\"tools\":[{\"name\":\"secret\"}]}\n\n", "id: 2\n\n", "id: 2\n\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
