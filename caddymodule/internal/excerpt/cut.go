@@ -33,7 +33,7 @@ var errWithheld = errors.New("the answer is withheld from the client")
 
 // whole says whether an answer that is no event stream has to be read, too. One that is gives
 // nothing but a result.
-func (c *Cut) whole() bool { return c.ID != nil && len(c.Lists) > 0 }
+func (c *Cut) whole() bool { return len(c.Lists) > 0 }
 
 // judge reads one message. It returns the message as it may pass, or nil if that is as it is;
 // whether it may pass at all; and why it cannot be read.

@@ -128,6 +128,9 @@ func (e *events) keep(data []byte, start int) {
 		e.kept = nil
 		return
 	}
+	if start == 0 && len(rest) > 0 && len(e.kept) == len(rest) && &rest[0] == &e.kept[0] {
+		return // it is there already: to move it with each piece would take longer with each
+	}
 	e.kept = append(e.kept[:0], rest...)
 }
 
@@ -157,7 +160,7 @@ func (e *events) event(raw []byte) {
 		var err error
 		edited, passes, err = e.cut.judge(data)
 		switch {
-		case err != nil && e.cut.answers(data):
+		case err != nil && !typed && e.cut.answers(data):
 			e.fail(raw, "The server's answer is no valid message", "the answer of the server is no valid message: "+err.Error())
 			return
 		case err != nil:
@@ -197,9 +200,13 @@ func (e *events) fail(raw []byte, text, reason string) {
 
 // withhold leaves of an event where its reader would resume the stream, and when.
 func (e *events) withhold(raw []byte) {
-	if e.marks(raw) {
-		e.pass([]byte("\n"))
+	if !e.marks(raw) {
+		return
 	}
+	if bytes.HasSuffix(e.out, []byte("\r")) {
+		e.pass([]byte("\n")) // this one belongs to the end of the last line
+	}
+	e.pass([]byte("\n"))
 }
 
 // marks passes those lines of an event that mean something without data, and says whether

@@ -104,6 +104,8 @@ func TestEventsAreCutInWhateverLinesTheyCome(t *testing.T) {
 		"an update":            {"data: " + told + "\n\nevent: message\ndata: " + hidden + "\n\ndata: " + told + "\n\n", "data: " + told + "\n\ndata: " + told + "\n\n"},
 		"an update in CRLF":    {"data: " + told + "\r\n\r\ndata: " + hidden + "\r\n\r\ndata: " + told + "\r\n\r\n", "data: " + told + "\r\n\r\ndata: " + told + "\r\n\r\n"},
 		"an update with an id": {"event: message\nid: 6\nretry: 10\ndata: " + hidden + "\n\n", "id: 6\nretry: 10\n\n"},
+		"an update in CR":      {"id: 6\rdata: " + hidden + "\r\rid: 7\rdata: " + told + "\r\r", "id: 6\r\n\nid: 7\rdata: " + told + "\r\r"},
+		"an update, mixed":     {"id: 6\rdata: " + hidden + "\r\n\r\n: x\n\n", "id: 6\r\n\n: x\n\n"},
 		"strange lines":        {"Data: " + listed + "\ndata2: secret\ndata: " + told + "\nsecret\n\n", "data: " + told + "\n\n"},
 		"strange lines in all": {"x: y\ndata: {\"jsonrpc\":\"2.0\",\ndata: \"method\":\"m\"}\n\n", "data: {\"jsonrpc\":\"2.0\",\ndata: \"method\":\"m\"}\n\n"},
 		"a mark elsewhere":     {": x\n\n\uFEFFdata: " + listed + "\n\n", ": x\n\n\n"},
@@ -161,6 +163,7 @@ func TestWhatCannotBeReadDoesNotPass(t *testing.T) {
 		"an array":            {"data: [" + listed + "]\n\n", "data: " + unreadable + "\n\n", ""},
 		"no UTF-8":            {"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"secret\xff\"}]}}\n\n", "data: " + unreadable + "\n\n", ""},
 		"nothing but a name":  {"event: message\ndata: \"secret\"\n\n", "", ""},
+		"an array, typed":     {"event: x\nid: 2\ndata: [\"secret\"]\n\n", "id: 2\n\n", "id: 2\n\n"}, // it is no answer
 		"another type":        {"event: x\nid: 2\ndata: x {\"tools\":[{\"name\":\"secret\"}]}\n\n", "id: 2\n\n", "id: 2\n\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -216,5 +219,22 @@ func TestKindsAreThoseOfPolicy(t *testing.T) {
 		if edited, passes, err := cut.judge([]byte(`{"jsonrpc":"2.0","id":1,"result":{"` + list.Member + `":[]}}`)); edited != nil || !passes || err != nil {
 			t.Errorf("%s: %s %v %v", list.Member, edited, passes, err)
 		}
+	}
+}
+
+// BenchmarkLargeEvent is the cost of an event that comes in many pieces. It must grow with the
+// event, not with its square.
+func BenchmarkLargeEvent(b *testing.B) {
+	line := []byte("data: " + strings.Repeat("a", 1017) + "\n")
+	for name, size := range map[string]int{"2MiB": 2 << 20, "16MiB": 16<<20 - len(line)} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				e := &events{cut: ofList(), limit: MaxMessage, report: func(string) {}}
+				for range size / len(line) {
+					e.feed(line)
+				}
+			}
+		})
 	}
 }

@@ -23,8 +23,9 @@ type Settings struct {
 	Header func(http.Header)
 	// Refuse answers in place of the server, if nothing was sent yet. It is needed with Cut.
 	Refuse func(http.ResponseWriter, *answer.Refusal)
-	// Report is told what was withheld because it could not be read, in a stream that has
-	// begun. It is needed with Cut.
+	// Report is told what was withheld because it could not be read, where nobody is refused
+	// for that: in a stream that has begun, and in the answer to what is no request. It is
+	// needed with Cut.
 	Report func(reason string)
 	// MaxMessage bounds a message in bytes; 0 means [MaxMessage].
 	MaxMessage int
@@ -125,6 +126,8 @@ func (w *Writer) choose(status int) (way, *answer.Refusal) {
 		return untouched, nil // it can be no list
 	case media == "application/json" || media == "":
 		by = kept
+	case cut.ID == nil:
+		return untouched, nil // no message, and nobody waits for one
 	default:
 		return untouched, withheld("its Content-Type is neither application/json nor text/event-stream")
 	}
@@ -246,8 +249,15 @@ func (w *Writer) sendKept() error {
 	}
 	w.Header().Del("Trailer")
 	if len(bytes.TrimSpace(body)) > 0 {
-		edited, passes, err := w.settings.Cut.judge(body)
+		cut := w.settings.Cut
+		edited, passes, err := cut.judge(body)
 		switch {
+		case cut.ID == nil && (err != nil || !passes):
+			// Servers acknowledge notifications in all sorts of ways. Nobody reads that, and a
+			// refusal might end a session.
+			w.settings.Report("the body of an answer to no request is no message that may be seen")
+			body = nil
+			w.otherBody()
 		case err != nil:
 			w.refuse(withheld("it is no valid message: " + err.Error()))
 			return nil

@@ -92,6 +92,9 @@ func TestAnswersAreCut(t *testing.T) {
 		"events of an error": {ofList(), 500, asEvents, "data: " + listed + "\n\n", "data: " + shownOf + "\n\n", true},
 		"events of a GET":    {ofGET(), 200, asEvents, "data: " + listed + "\n\n", "data: " + shownOf + "\n\n", true},
 		"a page of a GET":    {ofGET(), 200, "text/html", "<p>secret", "", false},
+		"JSON of a GET":      {ofGET(), 200, asJSON, listed, shownOf, true}, // some clients take whatever comes for their answer
+		"of no known type":   {ofGET(), 200, "", listed, shownOf, true},
+		"taken, as JSON":     {ofGET(), 202, asJSON, `{"jsonrpc":"2.0","id":1,"result":{}}`, "", false},
 		"of a call":          {ofCall(), 200, asJSON, listed, "", false},
 		"of a call, large":   {ofCall(), 200, asJSON, strings.Repeat(" ", 1<<11) + listed, "", false},
 		"events of a call":   {ofCall(), 200, asEvents, "data: " + hidden + "\n\ndata: " + told + "\n\n", "data: " + told + "\n\n", true},
@@ -114,6 +117,23 @@ func TestAnswersAreCut(t *testing.T) {
 				t.Errorf("%v of %d bytes", h, len(tc.want))
 			}
 		})
+	}
+}
+
+// A notification that is acknowledged in some way was taken, so its answer is no failure.
+func TestWhatAnswersNoRequestAndCannotBeReadLosesItsBody(t *testing.T) {
+	for name, body := range map[string]string{
+		"no message": `{"tools":[{"name":"secret"}]}`, "an array": "[" + listed + "]", "an event": "data: " + listed + "\n\n", "an update": hidden, "a word": `"ok"`,
+	} {
+		for _, status := range []int{200, 202} {
+			s := serve(t, ofGET(), answering(status, body, "Content-Type", asJSON, "Etag", `"x"`, "Content-Length", strconv.Itoa(len(body))))
+			if h := s.Result().Header; s.err != nil || s.Code != status || s.Body.Len() != 0 || h.Get("Content-Length") != "" || h.Get("Etag") != "" {
+				t.Errorf("%s: %v %d %v %q", name, s.err, s.Code, h, s.Body)
+			}
+			if len(s.reasons) != 1 || strings.Contains(s.reasons[0], "secret") {
+				t.Errorf("%s: reported %q", name, s.reasons)
+			}
+		}
 	}
 }
 
