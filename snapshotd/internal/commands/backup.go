@@ -88,10 +88,7 @@ func backup(ctx context.Context, c *call) error {
 		return err
 	}
 	shown.end()
-	result := struct {
-		Backups []backedUp `json:"backups"`
-		Failed  []failure  `json:"failed,omitempty"`
-	}{done, failures}
+	result := backups{done, failures}
 	if c.is("all") {
 		return c.answer(result, "Backed up %s to %s", count(len(done), "user"), arguments[0])
 	}
@@ -145,14 +142,17 @@ func (c *call) archive(ctx context.Context, to string, homes []home) error {
 		return err
 	}
 	shown.end()
-	result := struct {
-		Backups []backedUp `json:"backups"`
-		Failed  []failure  `json:"failed,omitempty"`
-	}{done, failures}
+	result := backups{done, failures}
 	if c.is("all") {
 		return c.answer(result, "Backed up %s of %s to %s", count(total, "snapshot"), count(len(done), "user"), to)
 	}
 	return c.answer(result, "Backed up %s of %s to %s", count(total, "snapshot"), homes[0].where(), to)
+}
+
+// backups are what was backed up, and what was not.
+type backups struct {
+	Backups []backedUp `json:"backups"`
+	Failed  []failure  `json:"failed,omitempty"`
 }
 
 // archive adds a home to an archive.
