@@ -7,8 +7,8 @@ import (
 	"github.com/snapgate/snapgate/snapshotd/internal/store/storetest"
 )
 
-// BenchmarkLarge measures one user of 100,000 snapshots. A
-// server of tests does without fsync; add what the disk takes for it to a save.
+// BenchmarkLarge measures one user of 100,000 snapshots. A server of tests does without fsync;
+// add what the disk takes for it to a save.
 func BenchmarkLarge(b *testing.B) {
 	server := pgtest.Shared(b)
 	name := server.NewDatabase(b, "")

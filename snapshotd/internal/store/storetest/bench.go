@@ -11,8 +11,14 @@ import (
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
 
-// LargeSize is how many snapshots the store has that [Benchmark] measures.
-const LargeSize = 100_000
+// largeSize is how many snapshots the store has that [Benchmark] measures. With -short it is
+// enough to see that everything is found.
+func largeSize() int {
+	if testing.Short() {
+		return 20_000
+	}
+	return 100_000
+}
 
 // FillLarge fills a store with snapshots of half a kilobyte: words as frequent as in a
 // language (Zipf), "common" in each, one of a thousand names in every second, one in a
@@ -28,7 +34,7 @@ func FillLarge(ctx context.Context, s store.Store) error {
 		return strings.Join(text, " ")
 	}
 	at := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
-	for done := 0; done < LargeSize; done += store.MaxPage {
+	for done := 0; done < largeSize(); done += store.MaxPage {
 		batch := make([]store.Snapshot, store.MaxPage)
 		for i := range batch {
 			at = at.Add(time.Duration(random.IntN(300)) * time.Second)
