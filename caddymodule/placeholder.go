@@ -19,10 +19,13 @@ import (
 func setPlaceholders(repl *caddy.Replacer, call *admission.Call) {
 	repl.Map(func(key string) (any, bool) {
 		value, err := callValue(call, key)
+		if err == nil {
+			return value, true
+		}
 		// Caddy leaves a placeholder that nobody knows as it is written: so it would come to a
-		// server in place of a claim that the token lacks.
-		lacking := call.Principal != nil && strings.HasPrefix(key, claimsPrefix)
-		return value, err == nil || lacking
+		// server in place of a claim that the token lacks. It is null, which is empty in a header,
+		// and is no text that an expression could take for one.
+		return nil, call.Principal != nil && strings.HasPrefix(key, claimsPrefix)
 	})
 }
 

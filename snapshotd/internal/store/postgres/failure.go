@@ -24,6 +24,7 @@ const (
 	codeCanceled      = "57014" // by statement_timeout, if not by us
 	codeDuplicate     = "23505"
 	codeTableExists   = "42P07"
+	codeTypeExists    = "42710" // each table has a type of its name
 	codeNoTable       = "42P01"
 	codePrivilege     = "42501"
 	codeUnsupported   = "0A000"

@@ -67,7 +67,7 @@ func (d *Database) schemaVersion(ctx context.Context) (version int, err error) {
 // IF NOT EXISTS does not look.
 func isRace(err error) bool {
 	code := codeOf(err)
-	return code == codeDuplicate || code == codeTableExists
+	return code == codeDuplicate || code == codeTableExists || code == codeTypeExists
 }
 
 // migrateOnce makes the next migration, unless another has by the time that the row is
