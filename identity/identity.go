@@ -1,5 +1,5 @@
-// Package identity is the contract between the Snapgate gateway and the stdio
-// server behind it: who the verified user of a request is.
+// Package identity is the contract between the Snapgate gateway and the MCP server
+// behind it: who the verified user of a request is.
 //
 // The gateway verifies an OAuth access token and stamps the outcome into
 // params._meta under [MetaKey] of every request and notification it forwards.

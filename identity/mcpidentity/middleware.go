@@ -1,7 +1,7 @@
 // Package mcpidentity is a middleware for servers written with
-// github.com/modelcontextprotocol/go-sdk that stand behind the Snapgate gateway on
-// stdio: it puts the verified user of each message into the context, and refuses
-// messages that have none.
+// github.com/modelcontextprotocol/go-sdk that stand behind the Snapgate gateway: it
+// puts the verified user of each message into the context, and refuses messages that
+// have none.
 //
 //	server.AddReceivingMiddleware(mcpidentity.New(mcpidentity.Options{
 //		Scopes: map[string][]string{"add_note": {"notes:write"}, "*": {"notes:read"}},
@@ -9,8 +9,8 @@
 //
 // A handler then asks [identity.FromContext] who calls.
 //
-// It is for stdio only. Over HTTP, or without the gateway in front, any client can
-// write what this believes.
+// It is for stdio, and for HTTP where nobody but a Caddy with mcp_oauth can reach the
+// port. Without the gateway in front, any client can write what this believes.
 package mcpidentity
 
 import (

@@ -7,7 +7,8 @@ import (
 // doubt looks whether a process hangs, of which a call has just ended without an answer: it
 // timed out, or its client gave it up. The process hangs if it has not written one byte for
 // as long as a call may take, though it was asked something, and writes none either for as
-// long as its first answer might take, though it is pinged. A server that is slow writes sooner or later, or answers the ping.
+// long as its first answer might take, though it is pinged. A server that is slow writes sooner
+// or later, or answers the ping.
 func (b *Bridge) doubt(conn *backend.Conn, settings *Settings) {
 	if conn.Silent() < settings.CallTimeout || !b.stay() {
 		return

@@ -11,7 +11,8 @@ import (
 
 // Uninstall plans to take the latest entry out of a client's configuration: the one of
 // this name, or of any name if it is "", where fallback is looked for if nothing is
-// remembered. The program is the path of snapshotd. If nobody has changed the file since, it gets back every byte that it had.
+// remembered. The program is the path of snapshotd. If nobody has changed the file since, it
+// gets back every byte that it had.
 func Uninstall(c Client, system settings.System, records *Records, program, name, fallback string) (Plan, error) {
 	conf, err := c.read(system)
 	if err != nil {

@@ -114,7 +114,8 @@ func quoted(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""
 // maxTrigrams bounds the groups that one or two characters stand for.
 const maxTrigrams = 500
 
-// trigrams returns the groups that begin with fewer than three characters: the trigram tokenizer makes nothing of so short a text itself.
+// trigrams returns the groups that begin with fewer than three characters: the trigram
+// tokenizer makes nothing of so short a text itself.
 func (s *SQLite) trigrams(ctx context.Context, start string) ([]string, error) {
 	start = strings.ToLower(start)
 	return collect(ctx, s.db, "search snapshots", func(rows *sql.Rows) (string, error) {
