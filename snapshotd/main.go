@@ -35,6 +35,9 @@ func main() {
 
 // run does what the arguments ask for: serves, unless they begin with a command.
 func run(args []string, in io.ReadCloser, out, log io.Writer) int {
+	if len(args) > 0 && args[0] == "help" { // as many programs take it
+		args = append(args[1:len(args):len(args)], "--help")
+	}
 	if len(args) > 0 && commands.Is(args[0]) {
 		return runCommand(args, in, out, log)
 	}

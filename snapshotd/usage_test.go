@@ -17,6 +17,15 @@ func TestHelpAndVersion(t *testing.T) {
 	if got := runToEnd(t, home, nil, "", "--help"); got != (finished{0, settings.HelpText + commands.List(), ""}) {
 		t.Errorf("--help: %+v", got)
 	}
+	if got := runToEnd(t, home, nil, "", "help"); got != (finished{0, settings.HelpText + commands.List(), ""}) {
+		t.Errorf("help: %+v", got)
+	}
+	if a, b := runToEnd(t, home, nil, "", "help", "backup"), runToEnd(t, home, nil, "", "backup", "--help"); a != b || a.status != 0 {
+		t.Errorf("help backup: %+v, backup --help: %+v", a, b)
+	}
+	if got := runToEnd(t, home, nil, "", "help", "nonsense"); got.status != 2 || !strings.Contains(got.stderr, "nonsense") {
+		t.Errorf("help nonsense: %+v", got)
+	}
 	if got := runToEnd(t, home, nil, "", "--version"); got != (finished{0, "snapshotd v9.8.7\n", ""}) {
 		t.Errorf("--version: %+v", got)
 	}
