@@ -18,10 +18,9 @@ import (
 // authorize checks the scopes of a call, and says what of a list its caller may see.
 func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	call.Principal = o.grants.principal(call.Principal)
-	granted := call.Principal.Scopes
 	refusal := o.judge(call, call.About)
 	if refusal == nil && o.restricts(call) {
-		call.Visible = func(kind, name string) bool { return o.policy.Visible(kind, name, granted) }
+		call.Visible = o.visibleTo(call.Principal)
 	}
 	if call.Message == nil {
 		call.Judge = func(about policy.Request) *answer.Refusal { return o.judge(call, about) }
@@ -76,9 +75,14 @@ func (o *OAuth) withheldOf(r *http.Request, call *admission.Call) *excerpt.Cut {
 	if m := call.Message; m != nil && m.Kind == message.Request {
 		cut.ID = m.ID
 	}
-	granted := call.Principal.Scopes
-	cut.Visible = func(kind, name string) bool { return o.policy.Visible(kind, name, granted) }
+	cut.Visible = o.visibleTo(call.Principal)
 	return cut
+}
+
+// visibleTo says what a principal may use.
+func (o *OAuth) visibleTo(p *oauth.Principal) visibility.Func {
+	granted := p.Scopes
+	return func(kind, name string) bool { return o.policy.Visible(kind, name, granted) }
 }
 
 // cutLists are the lists of which there may be entries that are not shown to all.
