@@ -11,14 +11,19 @@ import (
 	"time"
 )
 
-// wrappers are ways in which a server may be written into a configuration.
-func wrappers() map[string][]string {
-	return map[string][]string{
-		"plain":                 {standinBinary},
-		"shell that execs":      {"sh", "-c", `exec "$0" "$@"`, standinBinary},
-		"shell that stays":      {"sh", "-c", `"$0" "$@"; true`, standinBinary},
-		"background grandchild": {"sh", "-c", `"$0" -sleep & exec "$0" "$@"`, standinBinary},
-		"stubborn":              {standinBinary, "-stubborn"},
+// wrapper is a way in which a server may be written into a configuration.
+type wrapper struct {
+	command   []string
+	processes int // that one server is
+}
+
+func wrappers() map[string]wrapper {
+	return map[string]wrapper{
+		"plain":                 {[]string{standinBinary}, 1},
+		"shell that execs":      {[]string{"sh", "-c", `exec "$0" "$@"`, standinBinary}, 1},
+		"shell that stays":      {[]string{"sh", "-c", `"$0" "$@"; true`, standinBinary}, 2},
+		"background grandchild": {[]string{"sh", "-c", `"$0" -sleep & exec "$0" "$@"`, standinBinary}, 2},
+		"stubborn":              {[]string{standinBinary, "-stubborn"}, 1},
 	}
 }
 
@@ -47,16 +52,19 @@ func running(t *testing.T, g *gateway) (legacy, modern *peer) {
 func TestNoProcessIsLeft(t *testing.T) {
 	t.Parallel()
 	countsProcesses(t)
-	for name, command := range wrappers() {
+	for name, wrapper := range wrappers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := site{command: command, admin: true, stdio: []string{"stop_timeout 300ms"}}
+			s := site{command: wrapper.command, admin: true, stdio: []string{"stop_timeout 300ms"}}
 			g := start(t, s)
 
 			legacy, _ := running(t, g)
-			before := len(g.processes(t))
+			// A process that is just being started shows no environment yet, so that the
+			// first count may miss one.
+			each := wrapper.processes + 1 // and the one that it spawned
+			await(t, "the processes of both servers", func() bool { return len(g.processes(t)) == 2*each })
 			legacy.do(http.MethodDelete, "")
-			await(t, "the end of the session's processes", func() bool { return len(g.processes(t)) == before/2 })
+			await(t, "the end of the session's processes", func() bool { return len(g.processes(t)) == each })
 
 			// Another command: the modern client's process goes with the old one.
 			s.stdio = []string{"stop_timeout 300ms", "env GENERATION 2"}
@@ -127,13 +135,13 @@ func terminate(t *testing.T, g *gateway) {
 func TestNoProcessOutlivesAGatewayThatIsKilled(t *testing.T) {
 	t.Parallel()
 	countsProcesses(t)
-	for name, command := range wrappers() {
+	for name, wrapper := range wrappers() {
 		if name == "background grandchild" {
 			continue // it heeds no end of input: only an init of a container ends it
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := start(t, site{command: command})
+			g := start(t, site{command: wrapper.command})
 			legacy, modern := g.legacy(t, g.token(t, "alice")), g.modern(t, g.token(t, "alice"))
 			legacy.call(1, "pid", nil)
 			modern.call(1, "pid", nil)
