@@ -238,7 +238,9 @@ func (g *gateway) signal(t testing.TB, signal os.Signal) {
 	}
 }
 
-// load sends a Caddyfile to the admin endpoint and returns its answer.
+// load sends a Caddyfile to the admin endpoint, returns its answer, and waits until no more
+// than one configuration listens: Caddy answers before the old one has closed its sockets, and
+// what connects to those meanwhile is served by the old one, or reset.
 func (g *gateway) load(t testing.TB, caddyfile string) (int, string) {
 	t.Helper()
 	return g.loadAs(t, "text/caddyfile", caddyfile)
@@ -252,7 +254,9 @@ func (g *gateway) loadAs(t testing.TB, contentType, config string) (int, string)
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("Cache-Control", "must-revalidate") // load it even if nothing has changed
+	before := g.listeners(t)
 	status, body := g.askAdmin(t, request)
+	await(t, "the old configuration to listen no more", func() bool { return g.listeners(t) <= before })
 	return status, string(bytes.TrimSpace(body))
 }
 
@@ -274,16 +278,12 @@ func (g *gateway) askAdmin(t testing.TB, request *http.Request) (int, []byte) {
 	return response.StatusCode, body
 }
 
-// reload replaces the configuration, holds that Caddy took it, and waits until only the new
-// one listens: Caddy answers before the old one has closed its sockets, and what connects to
-// those meanwhile is served by the old one, or reset.
+// reload replaces the configuration, and holds that Caddy took it.
 func (g *gateway) reload(t testing.TB, s site) {
 	t.Helper()
-	before := g.listeners(t)
 	if status, text := g.load(t, s.caddyfile(g)); status != http.StatusOK {
 		t.Fatalf("reload: %d %s", status, text)
 	}
-	await(t, "the old configuration to listen no more", func() bool { return g.listeners(t) <= before })
 }
 
 // token is a good one for a user, with all scopes if none are named.
