@@ -9,7 +9,8 @@
 //   - raw stdio: the server alone, one process for each session, nothing in between
 //   - bare HTTP: a net/http handler that answers itself, in a process of its own
 //   - limit: what the two cost together, 1/(1/bare + 1/raw)
-//   - handler in Caddy: the same handler in a site of Caddy, without this module
+//   - handler in Caddy: the same handler in a site of Caddy, without this module and without
+//     the way in which caddymodule/cmd/caddy collects garbage
 //   - legacy and modern: Caddy with this module, verified tokens and audit records, clients
 //     of 2025-11-25 and of 2026-07-28, a process per session, user or all; plain HTTP and TLS
 //   - supergateway and mcp-proxy, where npm can install them: no TLS, no login, no records
