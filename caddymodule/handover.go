@@ -21,13 +21,24 @@ import (
 // outside this package can put anything there.
 type admittedKey struct{}
 
-// passage is an admitted call on its way through the handlers behind mcp_oauth.
+// passage is an admitted call on its way through the handlers behind mcp_oauth. It is the
+// context of its request, by which they find it.
 type passage struct {
+	context.Context
 	call   *admission.Call
+	body   stampedBody
 	stream *stream         // of the answer, if that has no end of its own
 	answer *excerpt.Writer // which cuts the answer, or nil
 	// settled says that the call's audit record is written elsewhere.
 	settled bool
+}
+
+// Value is what the context has by a key.
+func (p *passage) Value(key any) any {
+	if key == (admittedKey{}) {
+		return p
+	}
+	return p.Context.Value(key)
 }
 
 func admitted(r *http.Request) *passage {
@@ -118,14 +129,15 @@ func handOver(r *http.Request, call *admission.Call, authorized bool) *http.Requ
 	if !authorized {
 		return r
 	}
-	r = r.WithContext(context.WithValue(r.Context(), admittedKey{}, &passage{call: call}))
+	p := &passage{Context: r.Context(), call: call, body: stampedBody{call: call}}
+	r = r.WithContext(p)
 	// Those who read the body get what was authorized, with the identity in it, and nothing
 	// where nothing was. mcp_stdio takes the message itself and never reads this.
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
 	r.Trailer = nil // of the body that was; some servers take its fields for headers
 	r.Header.Del("Content-Length")
 	if call.Message != nil {
-		r.Body, r.ContentLength = &stampedBody{call: call}, -1
+		r.Body, r.ContentLength = &p.body, -1
 	}
 	return r
 }

@@ -117,6 +117,7 @@ type Gate struct {
 	settings Settings
 	bodies   *timeout.Queue // of those that are being read
 	ours     origin
+	host     string // of ours, without a port
 	origins  map[origin]bool
 }
 
@@ -134,7 +135,7 @@ func New(s Settings) (*Gate, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.ours = ours
+		g.ours, g.host = ours, hostname(ours.host)
 	}
 	for _, o := range s.Origins {
 		if o == "*" {

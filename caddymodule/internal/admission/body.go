@@ -9,12 +9,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
-	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
 
 // checkAccept holds what the transports ask of a client: it takes JSON and an event
@@ -127,16 +125,13 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	// Most bodies are there already, and bounding the time for each would cost more than to
-	// read them. Writers that know no deadline are left to the server's own timeouts.
-	var late timeout.Timeout
-	rc := http.NewResponseController(w)
-	g.bodies.Begin(&late, func() { _ = rc.SetReadDeadline(timeout.Past) })
-	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
-	inTime := late.End()
-	if err == nil && !inTime {
-		_ = rc.SetReadDeadline(time.Time{}) // it came at the last moment
-	}
+	// Most bodies are there already, and to set a deadline for each would cost more than to
+	// read them.
+	var body []byte
+	err := g.bodies.Read(w, func() (err error) {
+		body, err = readAll(w, r, limit)
+		return err
+	})
 	if err == nil {
 		return body, nil
 	}
@@ -154,17 +149,18 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer
 
 // readAll takes no more memory for a short body than it has bytes. What is announced need not
 // come: for a long one more is taken as it does.
-func readAll(r io.Reader, announced int64) ([]byte, error) {
-	if 0 < announced && announced <= readAhead {
+func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	announced := r.ContentLength
+	if 0 < announced && announced <= min(readAhead, limit) {
 		body := make([]byte, announced)
-		_, err := io.ReadFull(r, body) // the server ends a body where it is announced to end
+		_, err := io.ReadFull(r.Body, body) // the server ends a body where it is announced to end
 		return body, err
 	}
 	var buf bytes.Buffer
 	if announced > 0 {
 		buf.Grow(readAhead)
 	}
-	_, err := buf.ReadFrom(r)
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	return buf.Bytes(), err
 }
 

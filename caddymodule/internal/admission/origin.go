@@ -45,11 +45,11 @@ func parseOrigin(s string) (origin, error) {
 // checkHost refuses a name that is not ours on a connection from this machine: a page
 // whose own name was rebound to 127.0.0.1 sends that name.
 func (g *Gate) checkHost(r *http.Request) *answer.Refusal {
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok || local.Network() != "unix" && !isLoopback(local.String()) {
+	if host := hostname(r.Host); host != "" && host == g.host || oauth.IsLoopback(host) {
 		return nil
 	}
-	if isLoopback(r.Host) || g.ours.host != "" && hostname(r.Host) == hostname(g.ours.host) {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok || local.Network() != "unix" && !oauth.IsLoopback(hostname(local.String())) {
 		return nil
 	}
 	return answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden: the Host header does not name this server")
@@ -62,8 +62,6 @@ func hostname(hostport string) string {
 	}
 	return strings.TrimSuffix(strings.Trim(host, "[]"), ".")
 }
-
-func isLoopback(hostport string) bool { return oauth.IsLoopback(hostname(hostport)) }
 
 const (
 	allowMethods = "GET, POST, DELETE"

@@ -41,6 +41,7 @@ type Event struct {
 type Call struct {
 	conn   *Conn
 	id     int64
+	text   [20]byte // for the id as it is written
 	method string
 	listen bool
 	stamp  []message.MetaValue
@@ -95,7 +96,7 @@ func (c *Conn) CallFor(whose any, m *message.Message, stamp []message.MetaValue,
 	c.silence.asked(c.process.Heard())
 	c.mu.Unlock()
 
-	id := strconv.AppendInt(nil, call.id, 10)
+	id := strconv.AppendInt(call.text[:0], call.id, 10)
 	edit := m.Edit().ID(id).DropMeta(identity.MetaPrefix).SetMeta(stamp...)
 	if call.token != nil {
 		edit.MetaMember(message.MetaProgressToken, id)

@@ -14,16 +14,15 @@ type beat struct {
 	timer *time.Timer // instead of both, once it is set
 }
 
-// newBeat makes one for a call that may take so long.
-func newBeat(silences *timeout.Queue, left time.Duration) *beat {
-	b := &beat{}
+// begin is for a call that may take so long.
+func (b *beat) begin(silences *timeout.Queue, left time.Duration) {
 	if left < silence {
 		b.timer = time.NewTimer(left)
-		return b
+		return
 	}
-	b.first = make(chan time.Time, 1)
-	silences.Begin(&b.quiet, func() { b.first <- time.Time{} })
-	return b
+	first := make(chan time.Time, 1)
+	b.first = first
+	silences.Begin(&b.quiet, func() { first <- time.Time{} })
 }
 
 func (b *beat) due() <-chan time.Time {

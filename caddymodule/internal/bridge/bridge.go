@@ -267,8 +267,7 @@ func (b *Bridge) ServeCall(w http.ResponseWriter, r *http.Request, call *admissi
 		return
 	}
 	if r.ProtoMajor == 1 { // later versions would write the answer's end separately
-		rc := http.NewResponseController(w)
-		_ = b.inTime(rc, rc.Flush) // a client that has gone is told nothing
+		_ = b.writes.Write(w, http.NewResponseController(w).Flush) // a client that has gone is told nothing
 	}
 	call.Afterwards()
 }

@@ -46,7 +46,8 @@ type exchange struct {
 	// finds a reader; otherwise by run.
 	writer *writer
 
-	sse      *sse
+	sse      sse
+	beat     beat
 	began    bool // the event stream
 	leaving  bool // it has lasted long enough
 	left     bool // the call goes on without it
@@ -73,8 +74,8 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 	// id is a secret.
 	defer w.Header().Del(protocol.HeaderSession)
 
-	beat := newBeat(x.bridge.silences, time.Until(deadline))
-	defer beat.end()
+	x.beat.begin(x.bridge.silences, time.Until(deadline))
+	defer x.beat.end()
 	enough := x.enough(0)
 	stopping, late := x.bridge.stopping, errTimeout
 	for {
@@ -92,13 +93,13 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 		}
 		select {
 		case <-wr.wake:
-		case <-beat.due():
+		case <-x.beat.due():
 			left := time.Until(deadline)
 			if left <= 0 {
 				return x.abandon(wr, late)
 			}
 			x.idle()
-			beat.next(min(keepalive, left))
+			x.beat.next(min(keepalive, left))
 			if enough == nil && stopping != nil {
 				enough = x.enough(silence)
 			}
@@ -114,7 +115,7 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 				return x.abandon(wr, errStopping)
 			}
 			deadline = x.soon(deadline)
-			beat.next(time.Until(deadline))
+			x.beat.next(time.Until(deadline))
 		}
 	}
 }
@@ -277,9 +278,8 @@ func (x *exchange) writeJSON(e event) {
 	if x.sessionID != "" && !failed(e) {
 		h.Set(protocol.HeaderSession, x.sessionID)
 	}
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(e.frame)))
+	fields := &[3]string{"application/json", "no-store", strconv.Itoa(len(e.frame))} // in one piece of memory
+	h["Content-Type"], h["Cache-Control"], h["Content-Length"] = fields[0:1:1], fields[1:2:2], fields[2:3:3]
 	status := http.StatusOK
 	if x.statusOf != nil {
 		status = x.statusOf(e)
@@ -300,7 +300,7 @@ func (x *exchange) writeAnswer(frame []byte) error {
 	case len(frame) <= small:
 		return write()
 	case len(frame) <= timely:
-		return x.bridge.inTime(x.sse.rc, write)
+		return x.bridge.writes.Write(x.sse.w, write)
 	}
 	_ = x.sse.rc.SetWriteDeadline(time.Now().Add(timeFor(len(frame))))
 	defer x.sse.end()

@@ -62,7 +62,7 @@ type follower struct {
 	session *session
 	source  *stream
 	writer  *writer
-	out     *sse
+	out     sse
 	resumes bool // the client comes back when it is told to
 }
 

@@ -6,20 +6,19 @@ import (
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
-	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 )
 
 // sse writes an event stream (HTML Living Standard, section 9.2) and flushes it after
 // all that is there to be said, so that nothing on the way holds it back.
 type sse struct {
 	w     http.ResponseWriter
-	rc    *http.ResponseController
+	rc    http.ResponseController
 	buf   []byte
 	bytes int // of all messages
 }
 
-func newSSE(w http.ResponseWriter) *sse {
-	return &sse{w: w, rc: http.NewResponseController(w)}
+func newSSE(w http.ResponseWriter) sse {
+	return sse{w: w, rc: *http.NewResponseController(w)}
 }
 
 func (s *sse) begin(sessionID string) {
@@ -88,18 +87,6 @@ const timely = 64 << 10
 // slow ones lose no large answer.
 func timeFor(size int) time.Duration {
 	return writeTime + time.Duration(size/timely)*time.Second
-}
-
-// inTime bounds the time that a write to a client may take. Nearly all take none, and to set a
-// deadline for each would cost more than the write.
-func (b *Bridge) inTime(rc *http.ResponseController, write func() error) error {
-	var late timeout.Timeout
-	b.writes.Begin(&late, func() { _ = rc.SetWriteDeadline(timeout.Past) })
-	err := write()
-	if !late.End() && err == nil {
-		_ = rc.SetWriteDeadline(time.Time{}) // it went at the last moment
-	}
-	return err
 }
 
 // end leaves the connection as it was found, for the requests that follow on it.

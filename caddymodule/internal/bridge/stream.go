@@ -241,16 +241,17 @@ func (s *stream) take(w *writer) (events []event, done bool) {
 	if len(s.writers) == 0 || s.writers[len(s.writers)-1] != w {
 		return nil, s.ended
 	}
-	events = slices.Clone(s.events[s.written:])
-	s.written = len(s.events)
+	if s.id == "" {
+		events, s.events, s.bytes = s.events, nil, 0
+	} else {
+		events = slices.Clone(s.events[s.written:])
+		s.written = len(s.events)
+		for i := range s.events {
+			s.events[i].msg = nil // what is kept is kept once
+		}
+	}
 	if len(events) > 0 {
 		w.seen = events[len(events)-1].number
-	}
-	if s.id == "" {
-		s.events, s.written, s.bytes = s.events[:0], 0, 0
-	}
-	for i := range s.events {
-		s.events[i].msg = nil // what is kept is kept once
 	}
 	return events, s.ended
 }
