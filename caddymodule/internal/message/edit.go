@@ -228,14 +228,13 @@ func (e *Editor) editMeta() {
 	}
 	if len(e.set) > 0 {
 		inner := memberText(e.set, inMeta > 0)
-		meta := slices.Concat([]byte{'{'}, inner, []byte{'}'})
 		switch {
 		case m.Meta.Present():
 			e.insert(m.Meta.span.start+1, inner)
 		case m.metaNil:
-			e.replace(holder, "_meta", meta)
+			e.replace(holder, "_meta", object(inner))
 		default:
-			front = append(front[:len(front):len(front)], MetaValue{"_meta", meta})
+			front = append(front[:len(front):len(front)], MetaValue{"_meta", object(inner)})
 		}
 	}
 	if len(front) == 0 {
@@ -245,23 +244,28 @@ func (e *Editor) editMeta() {
 		e.insert(holder.span.start+1, memberText(front, inHolder > 0))
 		return
 	}
-	object := slices.Concat([]byte{'{'}, memberText(front, false), []byte{'}'})
+	whole := object(memberText(front, false))
 	if m.paramsNil {
-		e.replace(&m.top, name, object)
+		e.replace(&m.top, name, whole)
 		return
 	}
-	object = slices.Concat([]byte(`,"`+name+`":`), object)
-	e.insert(m.top.span.end-1, object)
+	e.insert(m.top.span.end-1, slices.Concat([]byte(`,"`+name+`":`), whole))
 }
+
+func object(members []byte) []byte { return slices.Concat([]byte{'{'}, members, []byte{'}'}) }
 
 // memberText writes members, with a comma behind them if more follow.
 func memberText(members []MetaValue, more bool) []byte {
-	var text []byte
+	size := 1
+	for _, v := range members {
+		size += len(v.Key) + len(v.Value) + len(`"":,`)
+	}
+	text := make([]byte, 0, size)
 	for i, v := range members {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = append(text, Quote(v.Key)...)
+		text = appendQuote(text, v.Key)
 		text = append(text, ':')
 		text = append(text, v.Value...)
 	}

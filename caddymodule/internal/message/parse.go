@@ -293,10 +293,12 @@ func Unquote(raw []byte) (string, bool) {
 }
 
 // Quote returns s as a raw JSON string.
-func Quote(s string) []byte {
-	b, err := jsontext.AppendQuote(nil, s)
+func Quote(s string) []byte { return appendQuote(nil, s) }
+
+func appendQuote(to []byte, s string) []byte {
+	b, err := jsontext.AppendQuote(to, s)
 	if err != nil {
-		b, _ = jsontext.AppendQuote(nil, string(bytes.ToValidUTF8([]byte(s), []byte("\uFFFD"))))
+		b, _ = jsontext.AppendQuote(to, string(bytes.ToValidUTF8([]byte(s), []byte("\uFFFD"))))
 	}
 	return b
 }
