@@ -8,11 +8,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // behind is a server behind a reverse_proxy. It answers with a session's id and tells which
@@ -102,6 +105,10 @@ func TestProxyLogsNoSecret(t *testing.T) {
 			server, log := logging(t, options, besideEndpoint("reverse_proxy "+b.host+` {
 				header_up X-Copied {http.request.header.Dpop}
 			}`))
+			initialize := httptest.NewRequest(http.MethodPost, "/x", nil) // which has no secret yet
+			initialize.Host = "mcp.example.com"
+			server.ServeHTTP(httptest.NewRecorder(), initialize)
+			b.took()
 			for range 2 {
 				if w := ask(server, "/x?access_token=the-secret-query"); w.Code != 200 || w.Result().Header.Get("Mcp-Session-Id") != "the-secret-answer" {
 					t.Errorf("%d %v", w.Code, w.Result().Header)
@@ -138,8 +145,8 @@ func TestProxyChoosesByTheTrueHeaders(t *testing.T) {
 		fail_duration 1h
 	}`))
 	chosen := map[string]string{}
-	for i := range 96 {
-		session := fmt.Sprintf("the-secret-%d", i%16)
+	for i := range 144 {
+		session := fmt.Sprintf("the-secret-%d", i%48)
 		r := secretRequest("mcp.example.com", "/x")
 		r.Header.Set("Mcp-Session-Id", session)
 		w := httptest.NewRecorder()
@@ -159,6 +166,51 @@ func TestProxyChoosesByTheTrueHeaders(t *testing.T) {
 	}
 }
 
+// allRoutes have proxies and rewrites in routes of all kinds, by names as well.
+func allRoutes(host string) string {
+	return strings.ReplaceAll(`&(shared) {
+	reverse_proxy /shared HOST
+	invoke deeper
+}
+&(deeper) {
+	uri replace deep shallow
+	invoke shared
+}
+`+besideEndpoint(`
+	handle_path /files/* {
+		respond "{http.request.uri} {http.request.header.Mcp-Session-Id}"
+	}
+	invoke /shared shared
+	reverse_proxy /accel HOST {
+		@accel header X-Accel *
+		handle_response @accel {
+			rewrite * /again
+			copy_response_headers
+			reverse_proxy HOST
+		}
+	}
+	forward_auth /guarded HOST {
+		uri /auth
+	}
+	respond /guarded let-in
+	reverse_proxy /copied HOST {
+		handle_response {
+			copy_response 203
+		}
+	}
+	intercept /intercepted {
+		handle_response {
+			reverse_proxy HOST
+		}
+	}
+	respond /intercepted "in place of this"
+	error /fails 503
+	handle_errors {
+		rewrite * /of-errors
+		reverse_proxy HOST
+	}`), "HOST", host)
+}
+
 // Routes for answers and for errors have proxies and rewrites, too, and are reached by names.
 func TestRoutesOfAllKindsLogNoSecret(t *testing.T) {
 	b := serveBehind(t, "b", func(w http.ResponseWriter, r *http.Request) {
@@ -166,38 +218,11 @@ func TestRoutesOfAllKindsLogNoSecret(t *testing.T) {
 			w.Header().Set("X-Accel", "yes")
 		}
 	})
-	const rewrites = `
-		handle_path /files/* {
-			respond "{http.request.uri} {http.request.header.Mcp-Session-Id}"
-		}`
-	server, log := logging(t, "", "&(shared) {\n\treverse_proxy /shared "+b.host+"\n\tinvoke deeper\n}\n&(deeper) {\n\turi replace deep shallow\n\tinvoke shared\n}\n"+besideEndpoint(rewrites+`
-		invoke /shared shared
-		reverse_proxy /accel `+b.host+` {
-			@accel header X-Accel *
-			handle_response @accel {
-				rewrite * /again
-				copy_response_headers
-				reverse_proxy `+b.host+`
-			}
-		}
-		forward_auth /guarded `+b.host+` {
-			uri /auth
-		}
-		respond /guarded let-in
-		reverse_proxy /copied `+b.host+` {
-			handle_response {
-				copy_response 203
-			}
-		}
-		error /fails 503
-		handle_errors {
-			rewrite * /of-errors
-			reverse_proxy `+b.host+`
-		}`))
+	server, log := logging(t, logCredentials, allRoutes(b.host))
 	if w := ask(server, "/files/x"); w.Body.String() != "/x the-secret-session" {
 		t.Errorf("/files/x: %d %s", w.Code, w.Body)
 	}
-	for path, status := range map[string]int{"/shared": 200, "/accel": 200, "/copied": 203, "/fails": 200} {
+	for path, status := range map[string]int{"/shared": 200, "/accel": 200, "/copied": 203, "/intercepted": 200, "/fails": 200} {
 		w := ask(server, path)
 		if id := w.Result().Header.Get("Mcp-Session-Id"); w.Code != status || !strings.HasPrefix(id, "the-secret-answer") {
 			t.Errorf("%s: %d %v", path, w.Code, w.Result().Header)
@@ -322,23 +347,38 @@ func TestProxyOfAnotherSiteLogsAsBefore(t *testing.T) {
 	}
 }
 
-// Above the level DEBUG a rewrite logs nothing. The proxy warns with its request.
+// Above the level DEBUG a rewrite logs nothing, and stays. The proxy warns, with its request.
 func TestWithoutDebugOnlyProxiesDiffer(t *testing.T) {
-	b := serveBehind(t, "b", nil)
-	p := provisionWith(t, "log {\nlevel INFO\n}", besideEndpoint("uri strip_prefix /x\nreverse_proxy "+b.host))
-	for _, server := range p.http.Servers {
-		d := redactorOf(server)
-		routes, _ := d.rerouting.of(d.routes, nil)
-		w := walker{named: server.NamedRoutes, visiting: map[string]bool{}, visit: func(h caddyhttp.MiddlewareHandler, _ trail) {
-			switch h.(type) {
-			case *redactedRewrite:
-				t.Error("a rewrite is replaced, which logs nothing")
-			}
-		}}
-		w.routes(routes, trail{})
-		if w := ask(server, "/x/y"); w.Code != 200 || !truly(b.took()[0]) {
-			t.Errorf("%d %s", w.Code, w.Body)
+	b := serveBehind(t, "b", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, "some")
+	})
+	file := filepath.Join(t.TempDir(), "log")
+	p := provisionWith(t, "log {\noutput file "+file+"\nformat json\nlevel INFO\n}", besideEndpoint("uri strip_prefix /x\nreverse_proxy "+b.host))
+	server := p.http.Servers["srv0"]
+	d := redactorOf(server)
+	routes, _ := d.rerouting.of(d.routes, nil)
+	rewrites := 0
+	w := walker{visit: func(h caddyhttp.MiddlewareHandler, t trail) {
+		if _, ok := h.(*reverseproxy.Handler); ok && t.rewritten {
+			rewrites++
 		}
+	}}
+	w.routes(routes, trail{})
+	if rewrites != 1 {
+		t.Errorf("Caddy's own rewrite and a proxy stand in the routes %d times", rewrites)
+	}
+	func() {
+		defer func() { _ = recover() }() // by which a proxy ends an answer that is not whole
+		ask(server, "/x/y")
+	}()
+	text, err := os.ReadFile(file)
+	if err != nil || !truly(b.took()[0]) {
+		t.Error(err)
+	}
+	holds(t, string(text), "aborting with incomplete response")
+	if !strings.Contains(string(text), `"Mcp-Session-Id":["REDACTED"]`) {
+		t.Errorf("logged: %s", text)
 	}
 }
 

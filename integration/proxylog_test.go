@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,24 +75,20 @@ func unreachable(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// A proxy has a log of its own, as a rewrite has, with the request and the answer in it. Of what
-// would let its reader call nothing stands there, with nothing configured for that and all that
-// could show it; the server gets it nevertheless.
-func TestNoLogOfAProxyHoldsASecret(t *testing.T) {
-	t.Parallel()
+// proxiedSecrets are sites in front of an HTTP server, and what requests to them bring that is
+// secret, a session's id apart.
+type proxiedSecrets struct {
+	oauth, mcp []string // lines in the blocks
+	present    func(*gateway) func(*http.Request)
+}
+
+func allProxiedSecrets(t *testing.T) map[string]proxiedSecrets {
 	alice := newProver(t)
-	for name, c := range map[string]struct {
-		oauth   []string
-		mcp     []string
-		present func(*gateway) func(*http.Request)
-	}{
-		"bearer token": {present: func(g *gateway) func(*http.Request) { return set("Authorization", "Bearer "+g.token(t, "alice")) }},
-		"ids of the server": {mcp: []string{"bind_sessions off"}, present: func(g *gateway) func(*http.Request) {
-			return set("Authorization", "Bearer "+g.token(t, "alice"))
-		}},
-		"lists are cut": {mcp: []string{"scopes {", "	tool hidden some:scope", "}"}, present: func(g *gateway) func(*http.Request) {
-			return set("Authorization", "Bearer "+g.token(t, "alice"))
-		}},
+	bearer := func(g *gateway) func(*http.Request) { return set("Authorization", "Bearer "+g.token(t, "alice")) }
+	return map[string]proxiedSecrets{
+		"bearer token":      {present: bearer},
+		"ids of the server": {mcp: []string{"bind_sessions off"}, present: bearer},
+		"lists are cut":     {mcp: []string{"scopes {", "	tool hidden some:scope", "}"}, present: bearer},
 		"bound token": {present: func(g *gateway) func(*http.Request) {
 			token := g.mint(t, devauth.MintOptions{Key: alice.key.Public()})
 			return func(r *http.Request) { alice.present(r, token, nil) }
@@ -103,7 +100,15 @@ func TestNoLogOfAProxyHoldsASecret(t *testing.T) {
 				r.Header.Set("Cookie", "CF_Authorization="+assertion)
 			}
 		}},
-	} {
+	}
+}
+
+// A proxy has a log of its own, as a rewrite has, with the request and the answer in it. Of what
+// would let its reader call nothing stands there, with nothing configured for that and all that
+// could show it; the server gets it nevertheless.
+func TestNoLogOfAProxyHoldsASecret(t *testing.T) {
+	t.Parallel()
+	for name, c := range allProxiedSecrets(t) {
 		t.Run(name, func(t *testing.T) {
 			u := mortalServer(t)
 			lines, files := everyLog(t.TempDir())
@@ -174,78 +179,84 @@ func wantTrueSessions(t *testing.T, all []asked) {
 	}
 }
 
+// namedServer begins a session on each request without one, and tells its own name. It fails
+// the test if a health check has lost a header.
+func namedServer(t *testing.T, name string) *upstream {
+	t.Helper()
+	var mu sync.Mutex
+	begun := 0
+	return upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/health" {
+			if r.Header.Get("Mcp-Session-Id") != "of-the-health-check" {
+				t.Errorf("a health check came with %v", r.Header)
+			}
+			return
+		}
+		id := r.Header.Get("Mcp-Session-Id")
+		if id == "" {
+			mu.Lock()
+			begun++
+			id = fmt.Sprintf("secret-%s-%d", name, begun)
+			mu.Unlock()
+		}
+		w.Header().Set("Mcp-Session-Id", id)
+		w.Header().Set("X-Server", name)
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"jsonrpc":"2.0","id":"init","result":{}}`)
+	})
+}
+
+// sessionsAt begins sessions, however many requests fail before health checks have found out
+// the servers that are not there.
+func (g *gateway) sessionsAt(t *testing.T, count int) (peers []*peer) {
+	t.Helper()
+	await(t, "sessions", func() bool {
+		p := g.anyone(t, g.token(t, "alice"))
+		if a := p.post(initializeMessage(legacyVersion)); a.status == http.StatusOK {
+			p.version, p.session = legacyVersion, a.header.Get("Mcp-Session-Id")
+			peers = append(peers, p)
+		}
+		return len(peers) == count
+	})
+	return peers
+}
+
 // A session's id may choose the server, which health checks watch meanwhile, and a reload
 // changes neither.
 func TestProxyWithRedactedLogBalancesBySession(t *testing.T) {
 	t.Parallel()
-	session := func(name string) func(http.ResponseWriter, *http.Request) {
-		var mu sync.Mutex
-		begun := 0
-		return func(w http.ResponseWriter, r *http.Request) {
-			id := r.Header.Get("Mcp-Session-Id")
-			if r.URL.Path == "/health" {
-				if strings.Contains(fmt.Sprint(r.Header), "REDACTED") {
-					t.Error("a health check has lost a header")
-				}
-				return
-			}
-			if id == "" {
-				mu.Lock()
-				begun++
-				id = fmt.Sprintf("secret-%s-%d", name, begun)
-				mu.Unlock()
-			}
-			w.Header().Set("Mcp-Session-Id", id)
-			w.Header().Set("X-Server", name)
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprint(w, `{"jsonrpc":"2.0","id":"init","result":{}}`)
-		}
-	}
-	a, b := upstreamServer(t, session("a")), upstreamServer(t, session("b"))
+	a, b := namedServer(t, "a"), namedServer(t, "b")
 	s := site{admin: true, proxy: a.host + " " + b.host + " " + unreachable(t), proxyWith: []string{
-		"lb_policy header Mcp-Session-Id", "health_uri /health", "health_interval 20ms", "health_headers {", "	X-Health yes", "}",
+		"lb_policy header Mcp-Session-Id", "health_uri /health", "health_interval 20ms", "health_fails 3", "health_headers {", "	Mcp-Session-Id of-the-health-check", "}",
 	}}
 	g := start(t, s)
 	g.dialAgain()
-	peers, chosen := map[*peer]string{}, map[string]bool{}
-	for i := range 12 {
-		await(t, "a session", func() bool { // the server that is not there is found out at some time
-			a := g.anyone(t, g.token(t, "alice")).post(initializeMessage(legacyVersion))
-			if a.status == http.StatusOK {
-				p := g.anyone(t, g.token(t, "alice"))
-				p.version, p.session = legacyVersion, a.header.Get("Mcp-Session-Id")
-				peers[p] = ""
-			}
-			return len(peers) > i
-		})
+	peers := g.sessionsAt(t, 40)
+	settled := func() bool {
+		return !slices.ContainsFunc(peers, func(p *peer) bool { return p.post(pingMessage).status != http.StatusOK })
 	}
+	await(t, "the server that is not there to be found out", settled)
+	chosen, all := map[*peer]string{}, map[string]bool{}
 	for round := range 6 {
 		if round == 3 {
 			s.mcp = []string{"limits {", "	body 1MiB", "}"}
 			g.reload(t, s)
-			await(t, "the server that is not there to be found out", func() bool {
-				for p := range peers {
-					if p.post(pingMessage).status != http.StatusOK {
-						return false
-					}
-				}
-				return true
-			})
+			await(t, "the same after the reload", settled)
 		}
-		for p := range peers {
+		for _, p := range peers {
 			answer := p.post(pingMessage)
 			server := answer.header.Get("X-Server")
 			if answer.status != http.StatusOK || answer.header.Get("Mcp-Session-Id") != p.session {
 				t.Fatalf("%d %s", answer.status, answer.body)
 			}
-			if peers[p] != "" && peers[p] != server {
-				t.Errorf("a session went to %s and then to %s", peers[p], server)
+			if chosen[p] != "" && chosen[p] != server {
+				t.Errorf("a session went to %s and then to %s", chosen[p], server)
 			}
-			peers[p], chosen[server] = server, true
+			chosen[p], all[server] = server, true
 		}
 	}
-	if len(chosen) != 2 {
-		t.Errorf("all sessions went to %v", chosen)
+	if len(all) != 2 {
+		t.Errorf("all sessions went to %v", all)
 	}
 	if text := g.logs.text(); strings.Contains(text, "secret-a-") || strings.Contains(text, "secret-b-") {
 		t.Error("a session's id is in the log")
