@@ -41,10 +41,11 @@ type redactor struct {
 	routes  caddyhttp.RouteList // which were the server's own
 	headers []string            // that are secret
 
-	compile sync.Once
-	chain   caddyhttp.Handler // of the routes
-	inFront atomic.Bool       // requests come here: see [redactor.unguarded]
-	warn    sync.Once
+	compile   sync.Once
+	rerouting *rerouting
+	chain     caddyhttp.Handler // of the routes
+	inFront   atomic.Bool       // requests come here: see [redactor.unguarded]
+	warn      sync.Once
 
 	scope atomic.Pointer[hostScope] // nil, before the start, is all hosts
 }
@@ -72,6 +73,12 @@ func redactLogs(ctx caddy.Context, headers ...string) (*redactor, error) {
 			return nil, err
 		}
 		server.Routes = caddyhttp.RouteList{front}
+		d.rerouting = newRerouting(ctx, d, server)
+		if beingProvisioned(d.routes) { // and not those for errors, or named ones
+			if err := redactErrorRoutes(ctx, server, d.rerouting); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for _, name := range headers {
 		if name = http.CanonicalHeaderKey(name); name != "" && !slices.Contains(d.headers, name) {
@@ -79,6 +86,12 @@ func redactLogs(ctx caddy.Context, headers ...string) (*redactor, error) {
 		}
 	}
 	return d, nil
+}
+
+// beingProvisioned says whether Caddy has begun with routes and not ended: it forgets what it
+// made each route's handlers of once it has them all.
+func beingProvisioned(routes caddyhttp.RouteList) bool {
+	return slices.ContainsFunc(routes, func(r caddyhttp.Route) bool { return len(r.HandlersRaw) > 0 })
 }
 
 // redactorOf is the redactor in front of a server, or nil.
@@ -129,12 +142,14 @@ type redactedKey struct{}
 // ServeHTTP passes a request on to the server's own routes.
 func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	d.compile.Do(func() {
-		d.chain = d.routes.Compile(next)
+		d.chain = d.rerouting.compile(d.routes, d.rerouting.metrics, next)
 		d.inFront.Store(true)
 	})
 	switch again := r.Context().Value(redactedKey{}).(type) {
 	case *secrets:
 		again.restore(r)
+		cover(r)
+		defer forgetSession(w)
 		return d.chain.ServeHTTP(w, r)
 	case *failure:
 		return again.resume(w, r)
@@ -143,11 +158,13 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if !ok || !d.scope.Load().holds(r) {
 		return d.chain.ServeHTTP(w, r)
 	}
+	cover(r)
 	if server.Logs == nil {
 		return d.serveUnlogged(w, r, server)
 	}
 	s := d.take(r, server.Logs.ShouldLogCredentials)
 	if s == nil {
+		defer forgetSession(w)
 		return d.chain.ServeHTTP(w, r)
 	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true) // this first time
