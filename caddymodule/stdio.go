@@ -60,14 +60,16 @@ type Stdio struct {
 	// How long a process may be unused before it is ended. Default: 10m.
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
 
-	// How long a process may take to its first answer. Default: 30s.
+	// How long a process may take to its first answer, or to a sign of life once it is silent.
+	// Default: 30s.
 	StartTimeout caddy.Duration `json:"start_timeout,omitempty"`
 
 	// How long each step of ending a process may take: end of input, SIGTERM, SIGKILL.
 	// Default: 5s.
 	StopTimeout caddy.Duration `json:"stop_timeout,omitempty"`
 
-	// How long a call may take. Default: 10m.
+	// How long a call may take. A process that had so long for all that it was asked, is silent,
+	// and answers no ping, hangs and is replaced. Default: 10m.
 	CallTimeout caddy.Duration `json:"call_timeout,omitempty"`
 
 	// How long a call waits for a process while all of its user are taken. Default: 10s.

@@ -44,19 +44,27 @@ func (g *gateway) begun(t *testing.T, token string) *peer {
 	return p
 }
 
+// alicesSession is alice's session at such a server, which has been asked for nothing else.
+func alicesSession(t *testing.T, s site) (*upstream, *gateway, *peer) {
+	t.Helper()
+	u := sessionServer(t)
+	s.proxy = u.host
+	g := start(t, s)
+	alice := g.begun(t, g.token(t, "alice"))
+	u.take()
+	return u, g, alice
+}
+
 const pingMessage = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
 
 // The client's id is bound to its user; the server gets its own, with all that is done in the
 // session.
 func TestProxiedSessionReachesTheServer(t *testing.T) {
 	t.Parallel()
-	u := sessionServer(t)
-	g := start(t, site{proxy: u.host, log: accessLog, routes: []string{"encode"}})
-	p := g.begun(t, g.token(t, "alice"))
+	u, g, p := alicesSession(t, site{log: accessLog, routes: []string{"encode"}})
 	if p.session == serverSession {
 		t.Fatalf("the session's id is %s", p.session)
 	}
-	u.take()
 	a := p.post(pingMessage)
 	if got := a.header.Get("Mcp-Session-Id"); a.status != http.StatusOK || got != p.session {
 		t.Errorf("%d, the session's id has become %q", a.status, got)
@@ -85,9 +93,7 @@ func TestProxiedSessionReachesTheServer(t *testing.T) {
 
 func TestProxiedSessionIsOfNoUseToAnotherUser(t *testing.T) {
 	t.Parallel()
-	u := sessionServer(t)
-	g := start(t, site{proxy: u.host})
-	alice := g.begun(t, g.token(t, "alice"))
+	u, g, alice := alicesSession(t, site{})
 	bob := g.begun(t, g.token(t, "bob"))
 	u.take()
 	if alice.session == bob.session {
@@ -131,11 +137,8 @@ func TestProxiedSessionIsOfNoUseToAnotherUser(t *testing.T) {
 // Neither another spelling of the header, nor a version that has no sessions, brings one in.
 func TestProxiedSessionComesInByItsHeaderOnly(t *testing.T) {
 	t.Parallel()
-	u := sessionServer(t)
-	g := start(t, site{proxy: u.host})
+	u, g, alice := alicesSession(t, site{})
 	modern := g.modern(t, g.token(t, "bob"))
-	alice := g.begun(t, g.token(t, "alice"))
-	u.take()
 	for _, session := range []string{serverSession, alice.session} {
 		for _, name := range []string{"Mcp-Session-Id", "Mcp_Session_Id", "MCP_SESSION-ID"} {
 			if a := modern.post(modern.message(1, "ping", nil), set(name, session)); a.status != http.StatusOK {
@@ -178,13 +181,10 @@ func TestReloadKeepsProxiedSessions(t *testing.T) {
 
 func TestProxiedSessionsCanBeLeftToTheServer(t *testing.T) {
 	t.Parallel()
-	u := sessionServer(t)
-	g := start(t, site{proxy: u.host, mcp: []string{"bind_sessions off"}})
-	p := g.begun(t, g.token(t, "alice"))
+	u, g, p := alicesSession(t, site{mcp: []string{"bind_sessions off"}})
 	if p.session != serverSession {
 		t.Errorf("the session's id is %s", p.session)
 	}
-	u.take()
 	for _, token := range []string{p.token, g.token(t, "bob")} {
 		if a := p.as(token).post(pingMessage); a.status != http.StatusOK || u.only(t).header.Get("Mcp-Session-Id") != serverSession {
 			t.Errorf("%d %s", a.status, a.body)

@@ -95,6 +95,8 @@ func play(how string) {
 			}
 		case m.Params.Name == "mumble":
 			fmt.Fprintln(os.Stderr, "still at it")
+		case m.Params.Name == "hang":
+			time.Sleep(time.Hour)
 		case m.Params.Name == "die":
 			os.Exit(3)
 		}

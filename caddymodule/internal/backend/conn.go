@@ -137,6 +137,7 @@ func (c *Conn) Done() <-chan struct{} { return c.process.Done() }
 // Respond carries a client's answer to a request of the child, by the id that the child has
 // given it.
 func (c *Conn) Respond(m *message.Message, id []byte) error {
+	c.answers()
 	return c.process.Send(m.Edit().ID(id).DropMeta(identity.MetaPrefix).Bytes())
 }
 
@@ -144,8 +145,11 @@ func (c *Conn) Respond(m *message.Message, id []byte) error {
 // which the child has given to its request.
 func (c *Conn) Send(m *message.Message, stamp []message.MetaValue) error {
 	edit := m.Edit().DropMeta(identity.MetaPrefix)
-	if m.Kind == message.Notification {
+	switch m.Kind {
+	case message.Notification:
 		edit.SetMeta(stamp...)
+	case message.Response:
+		c.answers()
 	}
 	return c.process.Send(edit.Bytes())
 }

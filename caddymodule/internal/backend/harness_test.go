@@ -27,16 +27,18 @@ type conversation struct {
 	*Conn
 	t         testing.TB
 	unclaimed chan string
+	hung      chan string
 	closed    chan error
 }
 
 func prepare(t testing.TB, how string, era protocol.Era) *conversation {
 	t.Helper()
-	c := &conversation{t: t, unclaimed: make(chan string, 100), closed: make(chan error, 2)}
+	c := &conversation{t: t, unclaimed: make(chan string, 100), hung: make(chan string, 10), closed: make(chan error, 2)}
 	c.Conn = New(Config{
 		Process:   process.Config{Command: os.Args[0], Env: []string{childVar + "=" + how, quickExit}, StopTimeout: time.Second},
 		Era:       era,
 		Unclaimed: func(_ *message.Message, frame []byte) { c.unclaimed <- string(frame) },
+		Hangs:     func(reason string) { c.hung <- reason },
 		Closed:    func(err error) { c.closed <- err },
 	})
 	return c

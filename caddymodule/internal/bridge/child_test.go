@@ -215,7 +215,10 @@ func (s *server) call(m incoming) {
 		s.out.Flush()
 		os.Stdin.Close()
 		time.Sleep(time.Hour)
-	case "hang":
+	case "hang": // after what it has to say
+		for _, text := range args.Say {
+			s.say("%s", text)
+		}
 		s.out.Flush()
 		time.Sleep(time.Hour)
 	}

@@ -1,10 +1,15 @@
 package bridge
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 )
 
 // givenUp are the headers of a call that is given up soon, and after which the gateway waits
@@ -30,14 +35,23 @@ func timed(r *http.Request, settings *Settings) *Settings {
 func TestAProcessThatHangsIsReplaced(t *testing.T) {
 	for _, per := range []Per{PerUser, PerShared} {
 		g := openPer(t, per, nil)
-		header := g.session("alice")
+		header, other := g.session("alice"), g.session(map[Per]string{PerUser: "alice", PerShared: "bob"}[per])
 		before := g.pid(header...)
-		waiting := g.later(t.Context(), tool(`1`, "hold", ``), header...)
-		g.until("the call is in flight", func() bool { return g.bridge.concurrent.InUse(aliceKey) == 1 })
+		waiting := g.later(t.Context(), tool(`1`, "hold", ``), other...)
+		g.until("the call is in flight", func() bool { return g.bridge.concurrent.InUse(userKey(other[1])) == 1 })
 		g.post(tool(`2`, "hang", ``), append(header, givenUp...)...).holds(http.StatusOK, "took longer")
 		receive(t, waiting).holds(http.StatusOK, "did not answer a ping")
+		if record := g.log.outcome(t, "hold"); record["outcome"] != "died" {
+			t.Errorf("per %d: the record of a call in flight says %q", per, record["outcome"])
+		}
+		if record := g.log.outcome(t, "hang"); record["outcome"] != "timeout" {
+			t.Errorf("per %d: the record of the call that hangs says %q", per, record["outcome"])
+		}
 		if after := g.pid(header...); after == before || after == "" {
 			t.Errorf("per %d: process %s hangs, and then %s serves", per, before, after)
+		}
+		if after := g.pid(other...); after == before || after == "" {
+			t.Errorf("per %d: the other session is served by %s", per, after)
 		}
 		g.log.await(t, "that it hangs", func(r map[string]string) bool { return r["msg"] == "a server hangs, and is replaced" })
 		g.bridge.breaker.mu.Lock()
@@ -89,6 +103,56 @@ func TestAProcessThatAnswersAPingIsKept(t *testing.T) {
 			t.Errorf("%s: process %s answers pings, and %s serves modern clients", server, mine, after)
 		}
 	}
+}
+
+// A server that waits for its client's input may do nothing else, and a client has longer for
+// that than a call. Once nobody is asked any more it hangs like any other.
+func TestAServerThatWaitsForInputDoesNotHang(t *testing.T) {
+	const limit, pinged = 20 * time.Millisecond, 100 * time.Millisecond
+	g := open(t, nil, legacyChild)
+	body, header := capable(`1`, "hang", saying(questionLine), "")
+	g.asks("elicitation/create", body, header...)
+	p := g.process()
+	doubt := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		if _, err := p.conn.Ask(ctx, []byte(`{"jsonrpc":"2.0","id":0,"method":"tools/list"}`)); !errors.Is(err, backend.ErrSilent) {
+			t.Errorf("a server that should be silent: %v", err)
+		}
+		g.until("the server is silent", func() bool { return p.conn.Silent() >= limit })
+		p.conn.Doubt(limit, pinged)
+	}
+	doubt()
+	if !p.conn.Open() {
+		t.Error("the server was ended while its client was asked")
+	}
+	p.mu.Lock()
+	asking := p.current
+	p.mu.Unlock()
+	asking.expire(asking.id)
+	doubt()
+	if p.conn.Open() {
+		t.Error("the server hangs, and was not ended")
+	}
+}
+
+// A server that is busy with a call may read nothing for as long as that may take: another's
+// large message does not end it.
+func TestABusyServerNeedNotReadItsInput(t *testing.T) {
+	g := openPer(t, PerShared, func(s *Settings) {
+		launch := s.Launch
+		s.Launch = func(p *principal) (Launch, error) {
+			l, err := launch(p)
+			l.Process.StallTimeout = 10 * time.Millisecond
+			return l, err
+		}
+	}, trace)
+	alice, bob := g.session("alice"), g.session("bob")
+	busy := g.later(t.Context(), tool(`1`, "own", `"every":400,`+saying(fmt.Sprintf(progress, 1), answered)), alice...)
+	g.log.read(t, `"own"`)
+	g.post(tool(`2`, "echo", `"fill":"`+strings.Repeat("x", 300<<10)+`"`), bob...).holds(http.StatusOK, `"content"`)
+	receive(t, busy).holds(http.StatusOK, `"done":true`)
 }
 
 // settled says whether no process is being looked at.

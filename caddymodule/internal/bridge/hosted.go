@@ -35,11 +35,11 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 			b.mu.Unlock()
 			return nil, closing()
 		}
-		p := b.pick(key, alone)
+		p := b.pick(key, alone, true)
 		freed := b.freed
 		room := b.processes < settings.MaxProcesses && (b.per == PerShared || b.perUser.InUse(key.owner.key()) < settings.MaxSessions)
 		if p == nil && !room {
-			p = b.pickUnsettled(key)
+			p = b.pick(key, alone, false) // what its server asks is refused
 		}
 		if p == nil && room && (len(b.pool[key]) == 0 || time.Since(began) >= queuePatience || b.allParked(key)) {
 			p = b.newPooled(key)
@@ -74,26 +74,15 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 	}
 }
 
-// pick finds a process of a kind, and takes it if it is to be had alone: then, if the server
-// is one that asks, it is none to which a question of a cancelled call may come. b.mu is held.
-func (b *Bridge) pick(key kind, alone bool) *pooled {
+// pick finds a process of a kind, and takes it if it is to be had alone. If it is to be settled,
+// and the server is one that asks, it is then none to which a question of a cancelled call may
+// come. b.mu is held.
+func (b *Bridge) pick(key kind, alone, settled bool) *pooled {
 	for _, p := range b.pool[key] {
 		if !alone {
 			return p
 		}
-		if !p.taken && !(b.asks && p.unsettled(nil)) {
-			p.taken = true
-			return p
-		}
-	}
-	return nil
-}
-
-// pickUnsettled takes a process where there is no room for another. What its server asks is
-// refused. b.mu is held.
-func (b *Bridge) pickUnsettled(key kind) *pooled {
-	for _, p := range b.pool[key] {
-		if !p.taken {
+		if !p.taken && !(settled && b.asks && p.unsettled(nil)) {
 			p.taken = true
 			return p
 		}

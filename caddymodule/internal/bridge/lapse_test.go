@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -22,6 +23,20 @@ func (g *gateway) lapses(id string) {
 	g.until("the process is free", func() bool { return g.bridge.concurrent.InUse(aliceKey) == 0 })
 }
 
+// refused checks how a question of the server was answered.
+func (g *gateway) refused(id string) {
+	g.t.Helper()
+	if line := g.log.read(g.t, `"`+id+`"`, `error`); !strings.Contains(line, "-32601") {
+		g.t.Errorf("the question was answered %s", line)
+	}
+}
+
+// serving waits until there are so many processes: one that was probed may still be ending.
+func (g *gateway) serving(n int) {
+	g.t.Helper()
+	g.until(fmt.Sprintf("there are %d processes", n), func() bool { return g.bridge.Processes() == n })
+}
+
 // A question of a cancelled call that goes on is asked of no other call. Once the server is
 // known to ask, calls are kept away from where such questions come.
 func TestAQuestionThatACancelledCallMayBeAboutIsRefused(t *testing.T) {
@@ -29,45 +44,29 @@ func TestAQuestionThatACancelledCallMayBeAboutIsRefused(t *testing.T) {
 	g.lapses(`1`)
 	body, header := capable(`2`, "own", saying(questionLine, answered), "")
 	g.post(body, header...).holds(http.StatusOK, `"done":true`)
-	if line := g.log.read(t, `"q1"`, `error`); !strings.Contains(line, "-32601") {
-		t.Errorf("the question was answered %s", line)
-	}
-	if n := g.bridge.Processes(); n != 1 {
-		t.Errorf("%d processes for a server that was not known to ask", n)
-	}
+	g.refused("q1")
+	g.serving(1) // the server was not known to ask
 	g.lapses(`3`)
 	body, header = capable(`4`, "hold", saying(questionLine), "")
 	g.asks("elicitation/create", body, header...)
-	if n := g.bridge.Processes(); n != 2 {
-		t.Errorf("%d processes, want one of its own for the call that may be asked", n)
-	}
+	g.serving(2) // the call that may be asked has one of its own
 }
 
-func TestAnAnswerToACancelledCallSettlesIt(t *testing.T) {
-	g := open(t, nil, trace, legacyChild)
-	g.lapses(`1`)
-	body, header := capable(`"r"`, "notifications/release", ``, "")
-	body = strings.Replace(strings.Replace(body, `"id":"r",`, ``, 1), "tools/call", "notifications/release", 1)
-	header[3] = "notifications/release"
-	g.post(body, header[:4]...).body()
-	g.log.read(t, "notifications/release")
-	g.until("the answer has come", func() bool { return !g.process().unsettled(nil) })
-	body, header = capable(`2`, "hold", saying(questionLine), "")
-	g.asks("elicitation/create", body, header...)
-	if n := g.bridge.Processes(); n != 1 {
-		t.Errorf("%d processes", n)
+// A cancelled call has ended once the server has answered it. But it need not: one that honours
+// the cancellation asks no more about it, so after a while its questions are those of other calls.
+func TestACancelledCallEndsByAnAnswerOrAfterAWhile(t *testing.T) {
+	for how, within := range map[string]time.Duration{"an answer": settling, "a while": time.Millisecond} {
+		g := open(t, nil, trace, legacyChild)
+		g.bridge.settling = within
+		g.lapses(`1`)
+		if within == settling {
+			g.process().conn.Say([]byte(`{"jsonrpc":"2.0","method":"notifications/release"}`))
+		}
+		g.until(how+" has come", func() bool { return !g.process().unsettled(nil) })
+		body, header := capable(`2`, "hold", saying(questionLine), "")
+		g.asks("elicitation/create", body, header...)
+		g.serving(1)
 	}
-}
-
-// Servers need not answer a cancelled call. One that honours the cancellation asks no more
-// about it, so after a while its questions are those of other calls.
-func TestACancelledCallIsTakenToHaveEndedAfterAWhile(t *testing.T) {
-	g := open(t, nil, trace, legacyChild)
-	g.bridge.settling = time.Millisecond
-	g.lapses(`1`)
-	g.until("a while has passed", func() bool { return !g.process().unsettled(nil) })
-	body, header := capable(`2`, "hold", saying(questionLine), "")
-	g.asks("elicitation/create", body, header...)
 }
 
 // Where there is no room for another process a call that may be asked takes the one that is
@@ -78,9 +77,7 @@ func TestWithoutRoomQuestionsAreRefused(t *testing.T) {
 	g.lapses(`1`)
 	body, header := capable(`2`, "own", saying(questionLine, answered), "")
 	g.post(body, header...).holds(http.StatusOK, `"done":true`)
-	if line := g.log.read(t, `"q1"`, `error`); !strings.Contains(line, "-32601") {
-		t.Errorf("the question was answered %s", line)
-	}
+	g.refused("q1")
 }
 
 // Sessions that share a process: a question that the cancelled call of one may be about is
@@ -93,9 +90,7 @@ func TestAQuestionThatAnotherSessionsCancelledCallMayBeAboutIsRefused(t *testing
 	g.notify("notifications/cancelled", `"requestId":1`, one...)
 	receive(t, first).holds(http.StatusOK, "cancelled the call")
 	g.post(tool(`2`, "own", saying(questionLine, answered)), other...).holds(http.StatusOK, `"done":true`)
-	if line := g.log.read(t, `"q1"`, `error`); !strings.Contains(line, "-32601") {
-		t.Errorf("the question was answered %s", line)
-	}
+	g.refused("q1")
 	asked := g.post(tool(`3`, "own", saying(strings.Replace(questionLine, "q1", "q2", 1))), one...)
 	asked.says("") // where it would resume
 	asked.says(renamed(questionLine, 1))
@@ -104,7 +99,5 @@ func TestAQuestionThatAnotherSessionsCancelledCallMayBeAboutIsRefused(t *testing
 	g.do(t.Context(), http.MethodDelete, "", one...).body()
 	g.until("the call of the session that has ended is cancelled", func() bool { return g.process().unsettled(nil) })
 	g.post(tool(`4`, "own", saying(strings.Replace(questionLine, "q1", "q9", 1), answered)), other...).holds(http.StatusOK, `"done":true`)
-	if line := g.log.read(t, `"q9"`, `error`); !strings.Contains(line, "-32601") {
-		t.Errorf("the question was answered %s", line)
-	}
+	g.refused("q9")
 }

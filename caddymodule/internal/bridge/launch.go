@@ -8,6 +8,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -37,8 +38,7 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, he
 		return nil, refusal
 	}
 	b.refill()
-	launch.Process.StopTimeout = settings.StopTimeout
-	launch.Process.Logger = settings.Logger
+	settings.complete(&launch.Process)
 	var conn *backend.Conn
 	died := false // the spare, which counts no more
 	refusal = prepare(launch, func(cfg backend.Config) *backend.Conn {
@@ -73,6 +73,14 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, he
 		return nil, failedToStart(settings, err)
 	}
 	return nil, nil
+}
+
+// complete sets what is the same for all processes. One that is busy with a call may read
+// nothing for as long as that may take: many servers do one thing at a time, and whoever has a
+// large message waiting for it must not end it for others.
+func (s *Settings) complete(cfg *process.Config) {
+	cfg.StopTimeout, cfg.Logger = s.StopTimeout, s.Logger
+	cfg.StallTimeout = max(s.CallTimeout, process.DefaultStallTimeout)
 }
 
 // opener makes the conversation that a configuration describes.

@@ -111,6 +111,13 @@ func (v *viewer) seen() []string {
 	return slices.Clone(v.got)
 }
 
+// at is the id of the newest event; "" before there is one.
+func (v *viewer) at() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.last
+}
+
 // view sends a request and reads what comes.
 func (m *model) view(name, method, body string, header ...string) *viewer {
 	ctx, leave := context.WithCancel(context.Background())

@@ -287,14 +287,14 @@ func (m *model) repeats() {
 
 // returns drops the GET stream and resumes it.
 func (m *model) returns() {
-	c := m.any(func(c *client) bool { return c.legacy && c.stream.last != "" })
+	c := m.any(func(c *client) bool { return c.legacy && c.stream.at() != "" })
 	if c == nil {
 		return
 	}
 	m.note("%s resumes its stream", c.user)
 	c.stream.leave()
 	<-c.stream.ended
-	c.stream = m.view("the stream of "+c.user, http.MethodGet, "", append([]string{"Last-Event-Id", c.stream.last}, c.header...)...)
+	c.stream = m.view("the stream of "+c.user, http.MethodGet, "", append([]string{"Last-Event-Id", c.stream.at()}, c.header...)...)
 }
 
 // ends is the end of a session, and of its calls.

@@ -176,7 +176,7 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 	key := kind{b.processOwner(call.Principal), launch.Digest, protocol.Modern.String()}
 	for {
 		b.mu.Lock()
-		p := b.pick(key, false)
+		p := b.pick(key, false, false)
 		if p == nil && b.legacyServer {
 			b.mu.Unlock()
 			return b.host(ctx, call, settings, launch.Digest)

@@ -81,7 +81,7 @@ func (b *Bridge) warm(settings *Settings, hello []byte) {
 	s := &spare{bridge: b}
 	launch, err := settings.launch(nil)
 	if err == nil {
-		launch.Process.StopTimeout, launch.Process.Logger = settings.StopTimeout, settings.Logger
+		settings.complete(&launch.Process)
 		s.conn = backend.New(backend.Config{Process: launch.Process, Logger: settings.Logger, Unclaimed: s.fromServer, Closed: s.closed})
 		err = s.conn.Start()
 	}

@@ -140,7 +140,7 @@ func (b *Bridge) seat(ctx context.Context, s *session, call *admission.Call, set
 func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
 	for {
 		b.mu.Lock()
-		p := b.pick(s.share.kind, false)
+		p := b.pick(s.share.kind, false, false)
 		if p == nil && !b.closed {
 			p = b.newPooled(s.share.kind)
 			p.version, p.capabilities, p.tenants = s.share.client.Version, s.share.capabilities, newTenants(p)

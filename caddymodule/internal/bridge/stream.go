@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 
@@ -244,10 +245,11 @@ func (s *stream) take(w *writer) (events []event, done bool) {
 	if s.id == "" {
 		events, s.events, s.bytes = s.events, nil, 0
 	} else {
-		events = slices.Clone(s.events[s.written:])
+		fresh := s.events[s.written:]
+		events = slices.Clone(fresh)
 		s.written = len(s.events)
-		for i := range s.events {
-			s.events[i].msg = nil // what is kept is kept once
+		for i := range fresh {
+			fresh[i].msg = traits(fresh[i].msg) // what is kept is kept once
 		}
 	}
 	if len(events) > 0 {
@@ -255,6 +257,20 @@ func (s *stream) take(w *writer) (events []event, done bool) {
 	}
 	return events, s.ended
 }
+
+// traits is what is kept of a message whose frame is kept, in case that it could not be
+// written: what it is, and how to answer it if it is lost then.
+func traits(m *message.Message) *message.Message {
+	switch {
+	case m == nil || m.Kind == message.Response:
+		return nil
+	case m.Kind == message.Notification:
+		return anyNotification
+	}
+	return &message.Message{Kind: m.Kind, ID: bytes.Clone(m.ID)}
+}
+
+var anyNotification = &message.Message{Kind: message.Notification}
 
 // leave detaches a writer that goes before the end, and returns the number from which its
 // client resumes, 0 if another writer receives by now. It is a number of its own: clients

@@ -256,3 +256,33 @@ func TestAStreamWithoutIDsForgetsWhatItWrote(t *testing.T) {
 		t.Errorf("%d events, %d bytes are kept", events, bytes)
 	}
 }
+
+// What could not be written is forgotten in the same order as what nobody came for, and a
+// question then answered all the same.
+func TestAQuestionThatCouldNotBeWrittenIsAnsweredIfItIsForgotten(t *testing.T) {
+	var lost []string
+	s := &stream{id: "s", lost: func(e event) {
+		if e.msg.Kind == message.Request {
+			lost = append(lost, string(e.msg.ID))
+		}
+	}}
+	for n := range maxEvents - 1 {
+		s.push(notice(t, n))
+	}
+	s.push(question(t, `"q1"`))
+	w := s.attach(1)
+	events, _ := s.take(w)
+	s.fail(w, events[0].number)
+	for n := range maxEvents - 1 {
+		s.push(notice(t, n))
+	}
+	if len(lost) != 0 {
+		t.Errorf("%q were forgotten, and notifications kept", lost)
+	}
+	for n := range maxEvents {
+		s.push(question(t, fmt.Sprint(n)))
+	}
+	if len(lost) == 0 || lost[0] != `"q1"` {
+		t.Errorf("%q were forgotten, want the first question among them", lost)
+	}
+}

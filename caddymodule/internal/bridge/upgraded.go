@@ -236,16 +236,16 @@ func (p *pooled) answerUpgraded(s *session, m *message.Message) []byte {
 func (p *pooled) subscribeUpgraded(s *session, m *message.Message, uri string) []byte {
 	on := m.Method == methodSubscribe
 	s.mu.Lock()
-	others := len(s.share.uris)
-	if had := s.share.uris[uri]; had == on {
+	others, had := len(s.share.uris), s.share.uris[uri]
+	if !on && !had {
 		s.mu.Unlock()
 		return emptyResult(m.ID)
 	}
-	if refusal := subscribable(uri, others); on && refusal != nil {
+	if refusal := subscribable(uri, others); on && !had && refusal != nil {
 		s.mu.Unlock()
 		return refusal.Frame(m.ID)
 	}
-	if on {
+	if on { // had or not: another call may be asking for it, and be refused
 		s.share.uris[uri] = true
 	} else {
 		delete(s.share.uris, uri)
@@ -264,9 +264,11 @@ func (p *pooled) subscribeUpgraded(s *session, m *message.Message, uri string) [
 	if !on || refused == nil && err == nil && slices.Contains(l.granted().URIs, uri) {
 		return emptyResult(m.ID)
 	}
-	s.mu.Lock()
-	delete(s.share.uris, uri)
-	s.mu.Unlock()
+	if !had {
+		s.mu.Lock()
+		delete(s.share.uris, uri)
+		s.mu.Unlock()
+	}
 	switch {
 	case refused != nil:
 		return refused.Edit().ID(m.ID).DropMeta(identity.MetaPrefix).Bytes()

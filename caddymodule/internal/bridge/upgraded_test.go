@@ -247,6 +247,31 @@ func TestSubscriptionsOfASessionAtAModernServer(t *testing.T) {
 	}
 }
 
+// Whoever subscribes twice at once is told twice what the server says.
+func TestASubscriptionThatWaitsForAnotherOfItsKindIsNotGrantedBefore(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.session("alice")
+	g.post(subscribing(`1`, "subscribe", "a://b"), header...).holds(http.StatusOK, `"id":1,"result":{}`)
+	s, p := g.find(header), g.process()
+	u := p.union(s.owner)
+	u.turn <- struct{}{} // somebody else has it
+	var answers []<-chan *reader
+	for n := range 2 {
+		answers = append(answers, g.later(t.Context(), subscribing(fmt.Sprint(n), "subscribe", "refused://"), header...))
+		g.until("the call has come", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.calls) == n+1 && s.share.uris["refused://"] || n > 0 && len(answers[1]) > 0
+		})
+	}
+	<-u.turn
+	p.unionUsed(u)
+	for _, answer := range answers {
+		receive(t, answer).holds(http.StatusOK, "no such resource")
+	}
+	g.post(subscribing(`2`, "subscribe", "a://b"), header...).holds(http.StatusOK, `"id":2,"result":{}`)
+}
+
 // What a session subscribes to at the same time, or just when it comes to another process, is
 // all subscribed to.
 func TestSubscriptionsThatMeetAreAllKept(t *testing.T) {

@@ -43,13 +43,16 @@ func ReadServer(m *message.Message) (*Server, error) {
 	if err := json.Unmarshal(m.Result.Get("capabilities"), &s.capabilities); err != nil {
 		return nil, fmt.Errorf("the server's answer to initialize: capabilities: %w", err)
 	}
+	if s.capabilities == nil { // it wrote null, which clients do not take
+		s.capabilities = map[string]json.RawMessage{}
+	}
 	return s, nil
 }
 
 // ReadDiscovered reads the answer of a modern server to server/discover.
 func ReadDiscovered(m *message.Message) *Server {
 	s := &Server{Version: protocol.Version20260728, info: m.Meta.Get(message.MetaServerInfo), instructions: m.Result.Get("instructions")}
-	if json.Unmarshal(m.Result.Get("capabilities"), &s.capabilities) != nil {
+	if json.Unmarshal(m.Result.Get("capabilities"), &s.capabilities) != nil || s.capabilities == nil {
 		s.capabilities = map[string]json.RawMessage{} // it has nothing but its methods
 	}
 	return s

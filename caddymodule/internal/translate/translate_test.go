@@ -65,6 +65,19 @@ func TestDiscoverSaysWhatInitializeSaid(t *testing.T) {
 	}
 }
 
+func TestCapabilitiesThatAreNullAreNone(t *testing.T) {
+	legacy, err := ReadServer(parse(t, `{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":null}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	modern := ReadDiscovered(parse(t, `{"jsonrpc":"2.0","id":0,"result":{"capabilities":null}}`))
+	for _, said := range [][]byte{legacy.Discover([]byte(`1`)), modern.Initialized([]byte(`1`), "2025-06-18")} {
+		if got := string(parse(t, string(said)).Result.Get("capabilities")); got != `{}` {
+			t.Errorf("capabilities = %s", got)
+		}
+	}
+}
+
 func TestRequestLosesTheMetaOfModernClients(t *testing.T) {
 	m := parse(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"n","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","traceparent":"00-1","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/related-task":{}}}}`)
 	edit := m.Edit()
