@@ -217,6 +217,11 @@ func (d *redactor) take(r *http.Request, credentials bool) *secrets {
 		}
 	}
 	hide(d.headers)
+	for _, name := range d.headers[len(secretHeaders):] {
+		if s != nil {
+			hide(copiesOf(r.Header, s.headers[name]))
+		}
+	}
 	if credentials {
 		hide(credentialHeaders)
 	}
@@ -234,6 +239,23 @@ func (d *redactor) take(r *http.Request, credentials bool) *secrets {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
 	r.RequestURI = path + "?" + query
 	return s
+}
+
+// copiesOf names the fields in which an assertion stands once more, as platforms send it. No
+// assertion is so short that it may be a part of something else.
+func copiesOf(h http.Header, assertion []string) (names []string) {
+	const shortest = 32
+	for name, values := range h {
+		if slices.ContainsFunc(values, func(value string) bool {
+			return slices.ContainsFunc(assertion, func(secret string) bool {
+				secret = strings.TrimSpace(secret)
+				return len(secret) >= shortest && strings.Contains(value, secret)
+			})
+		}) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // restore puts the secrets back, in the request that Caddy's placeholders read from, too.

@@ -25,13 +25,16 @@ func logging(t *testing.T, options, caddyfile string) (server *caddyhttp.Server,
 		t.Cleanup(func() { _ = o.Cleanup() })
 	}
 	confine(handlers, all)
-	return p.http.Servers["srv0"], func() string {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
+	return p.http.Servers["srv0"], func() string { return contents(t, file) }
+}
+
+func contents(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(text)
 }
 
 const logCredentials = "servers {\nlog_credentials\n}"
