@@ -15,15 +15,15 @@ func guarded(resource string) string {
 	return "mcp_oauth {\n oauth https://auth.example.com {\n resource https://" + resource + "\n}\n}\n"
 }
 
-// Wherever a handler stands, and whatever Host header leads there, no request that came to it
-// leaves a secret in the access log. The later ones are all in it.
-func TestNoWayToAHandlerLeavesASecretInTheLog(t *testing.T) {
-	const visible = "http://visible.example {\n log\n mcp_oauth {\n oauth https://auth.example.com\n}\n}\n"
-	for name, c := range map[string]struct {
-		caddyfile string
-		logged    int // of two requests
-	}{
-		"in intercept": {visible + `http://mcp.example.com {
+// visible is a site whose way to its handler is in the routes.
+const visible = "http://visible.example {\n log\n mcp_oauth {\n oauth https://auth.example.com\n}\n}\n"
+
+// hiddenWays are such as the routes do not show, or not as requests come.
+var hiddenWays = map[string]struct {
+	caddyfile string
+	logged    int // of two requests
+}{
+	"in intercept": {visible + `http://mcp.example.com {
 			log
 			intercept {
 				@ok status 200
@@ -33,14 +33,14 @@ func TestNoWayToAHandlerLeavesASecretInTheLog(t *testing.T) {
 			}
 			respond "ok"
 		}`, 2},
-		"in handle_errors": {visible + `http://mcp.example.com {
+	"in handle_errors": {visible + `http://mcp.example.com {
 			log
 			error 503
 			handle_errors {
 				` + guarded("mcp.example.com/mcp") + `
 			}
 		}`, 2},
-		"an inner host behind a changed Host": {`http://*.example.com {
+	"an inner host behind a changed Host": {`http://*.example.com {
 			log
 			route {
 				request_header Host inner.example.net
@@ -50,7 +50,7 @@ func TestNoWayToAHandlerLeavesASecretInTheLog(t *testing.T) {
 				}
 			}
 		}`, 2},
-		"a host only behind a changed Host": {`:80 {
+	"a host only behind a changed Host": {`:80 {
 			log
 			route {
 				request_header Host inner.example.net
@@ -60,7 +60,12 @@ func TestNoWayToAHandlerLeavesASecretInTheLog(t *testing.T) {
 				}
 			}
 		}`, 1},
-	} {
+}
+
+// Wherever a handler stands, and whatever Host header leads there, no request that came to it
+// leaves a secret in the access log. The later ones are all in it.
+func TestNoWayToAHandlerLeavesASecretInTheLog(t *testing.T) {
+	for name, c := range hiddenWays {
 		t.Run(name, func(t *testing.T) {
 			server, log := logging(t, logCredentials, c.caddyfile)
 			for range 2 {
