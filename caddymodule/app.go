@@ -30,6 +30,8 @@ type starter interface {
 	// start prepares the handler to serve. It is called once. carried are the resources whose
 	// calls the mcp_stdio handlers take: they enter theirs.
 	start(paths []trail, carried map[string]bool)
+	// guard keeps the secrets of the handler's requests out of logs; nil outside of Caddy's http app.
+	guard() *redactor
 	// stopping is called when the process exits.
 	stopping()
 }
@@ -98,7 +100,7 @@ func (a *App) Start() error {
 	if err := checkTwice(a.handlers, trails); err != nil {
 		return err
 	}
-	confine(trails)
+	confine(a.handlers, trails)
 	startAll(a.handlers, trails)
 	warnOfAdmin(a.logger)
 	return nil

@@ -269,6 +269,8 @@ func (o *OAuth) selfCheck(trails []trail) {
 
 func (o *OAuth) stopping() {}
 
+func (o *OAuth) guard() *redactor { return o.redactor }
+
 // Cleanup gives back what was taken.
 func (o *OAuth) Cleanup() error {
 	o.mu.Lock()

@@ -13,6 +13,7 @@ import (
 
 // provisioned is a Caddyfile as far as Caddy takes it without starting anything.
 type provisioned struct {
+	ctx    caddy.Context
 	http   *caddyhttp.App
 	oauths []*OAuth
 	stdios []*Stdio
@@ -46,7 +47,7 @@ func provisionWith(t testing.TB, options, caddyfile string) provisioned {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := provisioned{http: app.(*caddyhttp.App)}
+	p := provisioned{ctx: ctx, http: app.(*caddyhttp.App)}
 	for _, h := range own.(*App).handlers {
 		switch h := h.(type) {
 		case *OAuth:

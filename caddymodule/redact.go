@@ -3,12 +3,14 @@ package caddymodule
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -104,22 +106,29 @@ func redactorOf(server *caddyhttp.Server) *redactor {
 }
 
 // confine tells the redactors under which hosts handlers are reached, so that nothing changes
-// for other sites of their servers. The trails are those of all handlers.
-func confine(all [][]trail) {
+// for other sites of their servers. The trails are those of all handlers. No trail leads to a
+// handler that stands in handle_errors or in the answer of another handler: its redactor
+// leaves no host out.
+func confine(handlers []starter, all [][]trail) {
 	scopes := map[*redactor]*hostScope{}
-	for _, trails := range all {
+	scopeOf := func(d *redactor) *hostScope {
+		if scopes[d] == nil {
+			scopes[d] = &hostScope{}
+		}
+		return scopes[d]
+	}
+	for i, trails := range all {
+		if d := handlers[i].guard(); d != nil && len(trails) == 0 {
+			scopeOf(d).all = true
+		}
 		for _, t := range trails {
 			d := redactorOf(t.server)
-			if d == nil {
-				continue
-			}
-			if scopes[d] == nil {
-				scopes[d] = &hostScope{}
-			}
-			if t.hosts == nil {
-				scopes[d].all = true
-			} else {
-				scopes[d].hosts = append(scopes[d].hosts, t.hosts)
+			switch {
+			case d == nil:
+			case t.outermost == nil:
+				scopeOf(d).all = true
+			default:
+				scopeOf(d).hosts = append(scopeOf(d).hosts, t.outermost)
 			}
 		}
 	}
@@ -155,7 +164,11 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		return again.resume(w, r)
 	}
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || !d.scope.Load().holds(r) {
+	if !ok {
+		return d.chain.ServeHTTP(w, r)
+	}
+	if !d.scope.Load().holds(r) {
+		caddyhttp.SetVar(r.Context(), passedBy, true)
 		return d.chain.ServeHTTP(w, r)
 	}
 	cover(r)
@@ -169,8 +182,23 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true) // this first time
 	w.Header().Del("Alt-Svc")                                 // the server adds it again
-	server.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), redactedKey{}, s)))
+	serveAgain(server, w, r.WithContext(context.WithValue(r.Context(), redactedKey{}, s)))
 	return nil // the server has dealt with the error, if there was one
+}
+
+// serveAgain passes a request through the server once more. That applies the server's idle
+// timeouts once more, too, and handlers such as timeouts change the newer ones: those of the
+// first time must not end earlier.
+func serveAgain(server *caddyhttp.Server, w http.ResponseWriter, r *http.Request) {
+	const never = 100 * 365 * 24 * time.Hour
+	reader, writer := caddyhttp.IdleTimeoutsFromContext(r.Context())
+	if reader != nil {
+		defer reader.Override(never, 0)()
+	}
+	if writer != nil {
+		defer writer.Override(never, 0, math.MaxInt)()
+	}
+	server.ServeHTTP(w, r)
 }
 
 // secrets are what was taken from a request.
@@ -206,6 +234,11 @@ func (d *redactor) take(r *http.Request, credentials bool) *secrets {
 		}
 	}
 	hide(d.headers)
+	for _, name := range d.headers[len(secretHeaders):] {
+		if s != nil {
+			hide(copiesOf(r.Header, s.headers[name]))
+		}
+	}
 	if credentials {
 		hide(credentialHeaders)
 	}
@@ -223,6 +256,23 @@ func (d *redactor) take(r *http.Request, credentials bool) *secrets {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
 	r.RequestURI = path + "?" + query
 	return s
+}
+
+// copiesOf names the fields in which an assertion stands once more, as platforms send it. No
+// assertion is so short that it may be a part of something else.
+func copiesOf(h http.Header, assertion []string) (names []string) {
+	const shortest = 32
+	for name, values := range h {
+		if slices.ContainsFunc(values, func(value string) bool {
+			return slices.ContainsFunc(assertion, func(secret string) bool {
+				secret = strings.TrimSpace(secret)
+				return len(secret) >= shortest && strings.Contains(value, secret)
+			})
+		}) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // restore puts the secrets back, in the request that Caddy's placeholders read from, too.
@@ -245,16 +295,28 @@ func (s *secrets) restoreURL(r *http.Request) {
 	}
 }
 
-// unguarded says whether a request came to a handler with no redactor on its way. So it is
-// where only a named route leads there, which Caddy provisions too late for this. Its secrets
-// are in what Caddy is going to log, so it is left out of the access log.
+// passedBy is the variable of a request that the redactor took for one of another site.
+const passedBy = "mcp.log_passed_by"
+
+// unguarded says whether a request came to a handler with its secrets in what Caddy is going
+// to log. So it is where only a named route leads there, which Caddy provisions too late for a
+// redactor, and where a handler is reached under another host than its routes show: in a named
+// route that is invoked in handle_response, or behind a Host header that was changed. Such a
+// request is left out of the access log.
 func (d *redactor) unguarded(r *http.Request, logger *slog.Logger) bool {
-	if d == nil || d.inFront.Load() {
+	if d == nil {
 		return false
 	}
-	d.warn.Do(func() {
-		logger.Warn("requests that come by a named route (invoke) are left out of the access log, which would show what is secret in them: write mcp or mcp_oauth where the route is invoked")
-	})
+	if d.inFront.Load() {
+		if caddyhttp.GetVar(r.Context(), passedBy) == nil {
+			return false
+		}
+		d.scope.Store(nil) // no request to come is passed by
+	} else {
+		d.warn.Do(func() {
+			logger.Warn("requests that come by a named route (invoke) or handle_errors alone are left out of the access log, which would show what is secret in them: write mcp or mcp_oauth where the route is invoked")
+		})
+	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	return true
 }

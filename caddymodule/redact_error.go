@@ -18,20 +18,43 @@ func (d *redactor) serveUnlogged(w http.ResponseWriter, r *http.Request, server 
 	if !d.hasSecrets(r) {
 		return d.chain.ServeHTTP(w, r)
 	}
-	came := maps.Clone(r.Header)
+	var room [32]field // on the stack: most requests do not fail, and need no memory for this
+	came, host := appendFields(room[:0], r.Header), r.Host
 	err := d.chain.ServeHTTP(w, r)
 	if err == nil {
 		return nil
 	}
 	f := &failure{err: err, first: r, answer: maps.Clone(w.Header())}
 	again := r.WithContext(context.WithValue(r.Context(), redactedKey{}, f))
-	again.Header = came
+	again.Header, again.Host = headerOf(came), host
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		again.Method, again.RemoteAddr, again.RequestURI, again.URL = original.Method, original.RemoteAddr, original.RequestURI, original.URL
 	}
 	f.secrets = d.take(again, false)
-	server.ServeHTTP(w, again)
+	serveAgain(server, w, again)
 	return nil // the server has dealt with it
+}
+
+// field is one line of a header.
+type field struct{ name, value string }
+
+// appendFields copies a header as it is now. Handlers change a header in place, values too.
+func appendFields(fields []field, h http.Header) []field {
+	for name, values := range h {
+		for _, value := range values {
+			fields = append(fields, field{name, value})
+		}
+	}
+	return fields
+}
+
+// headerOf is the header that was copied.
+func headerOf(fields []field) http.Header {
+	h := make(http.Header, len(fields))
+	for _, f := range fields {
+		h[f.name] = append(h[f.name], f.value)
+	}
+	return h
 }
 
 // failure is what a request left when a handler failed.

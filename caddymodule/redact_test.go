@@ -17,20 +17,24 @@ func logging(t *testing.T, options, caddyfile string) (server *caddyhttp.Server,
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "log")
 	p := provisionWith(t, "log {\noutput file "+file+"\nformat json\nlevel DEBUG\n}\n"+options, caddyfile)
+	var handlers []starter
 	var all [][]trail
 	for _, o := range p.oauths {
-		all = append(all, trailsTo(p.http, o))
+		handlers, all = append(handlers, o), append(all, trailsTo(p.http, o))
 		o.start(all[len(all)-1], map[string]bool{})
 		t.Cleanup(func() { _ = o.Cleanup() })
 	}
-	confine(all)
-	return p.http.Servers["srv0"], func() string {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
+	confine(handlers, all)
+	return p.http.Servers["srv0"], func() string { return contents(t, file) }
+}
+
+func contents(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(text)
 }
 
 const logCredentials = "servers {\nlog_credentials\n}"

@@ -307,6 +307,8 @@ func (s *Stdio) childKey() string {
 	return hex.EncodeToString(sum[:])
 }
 
+func (s *Stdio) guard() *redactor { return s.redactor }
+
 func (s *Stdio) stopping() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,6 +18,9 @@ type trail struct {
 	server *caddyhttp.Server
 	// hosts and paths are those that the matchers on the way ask for; nil means any.
 	hosts, paths []string
+	// outermost are the hosts that the first matcher for hosts on the way asks for. Further in,
+	// a request may have another Host than it came with.
+	outermost caddyhttp.MatchHost
 	// rewritten says that the request's path is changed on the way.
 	rewritten bool
 	// narrowed says that another kind of matcher is on the way.
@@ -89,9 +92,9 @@ func (t trail) through(set caddyhttp.MatcherSet) trail {
 	for _, matcher := range set {
 		switch m := matcher.(type) {
 		case caddyhttp.MatchHost:
-			t.hosts = m
+			t = t.under(m)
 		case *caddyhttp.MatchHost:
-			t.hosts = *m
+			t = t.under(*m)
 		case caddyhttp.MatchPath:
 			t.paths = m
 		case *caddyhttp.MatchPath:
@@ -100,6 +103,15 @@ func (t trail) through(set caddyhttp.MatcherSet) trail {
 			t.narrowed = true
 		}
 	}
+	return t
+}
+
+// under narrows a trail to hosts.
+func (t trail) under(hosts caddyhttp.MatchHost) trail {
+	if t.outermost == nil {
+		t.outermost = hosts
+	}
+	t.hosts = hosts
 	return t
 }
 

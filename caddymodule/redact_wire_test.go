@@ -1,0 +1,90 @@
+package caddymodule
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// upgrading takes every connection over, and sends back one line.
+func upgrading(t *testing.T) (address string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, both, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(both, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_ = both.Flush()
+		line, _ := both.ReadString('\n')
+		fmt.Fprint(both, line)
+		_ = both.Flush()
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// What is between a client and a handler on the wire goes on through both passes: the wait for
+// a 100, a connection that is kept, and one that is taken over.
+func TestSecondPassKeepsTheWire(t *testing.T) {
+	server, log := logging(t, "", `http://mcp.example.com {
+		log
+		respond /body "{http.request.body}"
+		reverse_proxy /upgrade `+upgrading(t)+`
+		handle /mcp {
+			`+guarded("mcp.example.com/mcp")+`
+		}
+	}`)
+	server.EnableFullDuplex = true
+	front := httptest.NewServer(server)
+	defer front.Close()
+	conn, err := net.Dial("tcp", front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	from := bufio.NewReader(conn)
+	answer := func(status int) *http.Response {
+		t.Helper()
+		r, err := http.ReadResponse(from, nil)
+		if err != nil || r.StatusCode != status {
+			t.Fatalf("%v, %v; want %d", r, err, status)
+		}
+		return r
+	}
+	const head = " HTTP/1.1\r\nHost: mcp.example.com\r\nMcp-Session-Id: the-secret-session\r\n"
+
+	fmt.Fprint(conn, "POST /body"+head+"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+	answer(http.StatusContinue)
+	fmt.Fprint(conn, "hello")
+	r := answer(http.StatusOK)
+	if body, err := io.ReadAll(r.Body); err != nil || string(body) != "hello" {
+		t.Errorf("%q, %v", body, err)
+	}
+
+	fmt.Fprint(conn, "GET /upgrade"+head+"Connection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	answer(http.StatusSwitchingProtocols)
+	fmt.Fprint(conn, "ping\n")
+	if line, err := from.ReadString('\n'); err != nil || line != "ping\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	text := log() // the first entry was written before the second request was read
+	if !strings.Contains(text, `"uri":"/body","headers":{`) || !strings.Contains(text, `"Mcp-Session-Id":["REDACTED"]`) {
+		t.Errorf("logged: %s", text)
+	}
+	for line := range strings.Lines(text) {
+		// reverse_proxy tells of each request where it debugs.
+		if strings.Contains(line, "the-secret") && !strings.Contains(line, `"logger":"http.handlers.reverse_proxy"`) {
+			t.Errorf("logged: %s", line)
+		}
+	}
+}
