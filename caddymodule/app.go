@@ -27,9 +27,9 @@ type App struct {
 // starter is a handler that has to know how it is reached before it can serve.
 type starter interface {
 	caddyhttp.MiddlewareHandler
-	// start prepares the handler to serve. It is called once. carried are the resources whose
-	// calls the mcp_stdio handlers take: they enter theirs.
-	start(paths []trail, carried map[string]bool)
+	// start prepares the handler to serve. It is called once. carriers are the mcp_stdio
+	// handlers by resource: they enter themselves.
+	start(paths []trail, carriers map[string][]*Stdio)
 	// stopping is called when the process exits.
 	stopping()
 }
@@ -114,13 +114,13 @@ func trailsToAll(app *caddyhttp.App, handlers []starter) [][]trail {
 }
 
 // startAll starts the mcp_stdio handlers first: those of mcp_oauth let nothing in before they
-// know what stands behind them.
+// know whose sessions their clients may have.
 func startAll(handlers []starter, trails [][]trail) {
-	carried := map[string]bool{}
+	carriers := map[string][]*Stdio{}
 	for _, first := range []bool{true, false} {
 		for i, h := range handlers {
 			if _, carries := h.(*Stdio); carries == first {
-				h.start(trails[i], carried)
+				h.start(trails[i], carriers)
 			}
 		}
 	}

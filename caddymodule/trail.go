@@ -22,6 +22,8 @@ type trail struct {
 	rewritten bool
 	// narrowed says that another kind of matcher is on the way.
 	narrowed bool
+	// next stands right behind the handler, in one list with it; nil if nothing does.
+	next caddyhttp.MiddlewareHandler
 }
 
 // trailsTo finds all ways to a handler.
@@ -62,7 +64,7 @@ func (w *walker) routes(routes caddyhttp.RouteList, t trail) {
 
 // handlers walks one route and says whether it rewrites the path.
 func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool {
-	for _, h := range handlers {
+	for i, h := range handlers {
 		switch h := h.(type) {
 		case *caddyhttp.Subroute:
 			w.routes(h.Routes, t)
@@ -77,7 +79,11 @@ func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool 
 		case *rewrite.Rewrite:
 			t.rewritten = true
 		default:
-			w.visit(h, t)
+			there := t
+			if i+1 < len(handlers) {
+				there.next = handlers[i+1]
+			}
+			w.visit(h, there)
 		}
 	}
 	return t.rewritten
