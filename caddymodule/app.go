@@ -22,6 +22,7 @@ type App struct {
 
 	mu       sync.Mutex
 	handlers []starter
+	checked  map[*caddyhttp.Server]bool // for two handlers at one address; see [addresses]
 }
 
 // starter is a handler that has to know how it is reached before it can serve.
@@ -131,18 +132,28 @@ func (a *App) Stop() error { return nil }
 
 // register enters a handler in its Provision.
 func register(ctx caddy.Context, h starter) error {
-	app, err := ctx.App("mcp")
+	a, err := appOf(ctx)
 	if err != nil {
 		return err
 	}
-	a, ok := app.(*App)
-	if !ok {
-		return fmt.Errorf("the mcp app is a %T", app)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.checkAddresses(ctx)
 	a.handlers = append(a.handlers, h)
 	return nil
+}
+
+// appOf is the App of a configuration.
+func appOf(ctx caddy.Context) (*App, error) {
+	app, err := ctx.App("mcp")
+	if err != nil {
+		return nil, err
+	}
+	a, ok := app.(*App)
+	if !ok {
+		return nil, fmt.Errorf("the mcp app is a %T", app)
+	}
+	return a, nil
 }
 
 // gatekeeper lets requests wait until a handler is started, and refuses them if it

@@ -208,7 +208,10 @@ func (o *OAuth) start(trails []trail, carriers map[string][]*Stdio) {
 	err := o.begin(trails)
 	o.carriers = carriers[o.Resource]
 	o.carried = slices.ContainsFunc(trails, func(t trail) bool {
-		_, ok := t.next.(*Stdio)
+		if len(t.behind) == 0 {
+			return false
+		}
+		_, ok := t.behind[0].(*Stdio)
 		return ok
 	})
 	if err != nil {

@@ -22,8 +22,8 @@ type trail struct {
 	rewritten bool
 	// narrowed says that another kind of matcher is on the way.
 	narrowed bool
-	// next stands right behind the handler, in one list with it; nil if nothing does.
-	next caddyhttp.MiddlewareHandler
+	// behind are the handlers that follow in one list with the one that is led to.
+	behind []caddyhttp.MiddlewareHandler
 }
 
 // trailsTo finds all ways to a handler.
@@ -80,9 +80,7 @@ func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool 
 			t.rewritten = true
 		default:
 			there := t
-			if i+1 < len(handlers) {
-				there.next = handlers[i+1]
-			}
+			there.behind = handlers[i+1:]
 			w.visit(h, there)
 		}
 	}
@@ -107,6 +105,19 @@ func (t trail) through(set caddyhttp.MatcherSet) trail {
 		}
 	}
 	return t
+}
+
+// carrier is the mcp_stdio that follows, with no mcp_oauth of its own before it; nil if none does.
+func (t trail) carrier() *Stdio {
+	for _, h := range t.behind {
+		switch h := h.(type) {
+		case *Stdio:
+			return h
+		case *OAuth:
+			return nil
+		}
+	}
+	return nil
 }
 
 // protectedOn finds the mcp_oauth handlers that requests for a host can come to.
