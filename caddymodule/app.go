@@ -22,14 +22,15 @@ type App struct {
 
 	mu       sync.Mutex
 	handlers []starter
+	checked  map[*caddyhttp.Server]bool // for two handlers at one address; see [addresses]
 }
 
 // starter is a handler that has to know how it is reached before it can serve.
 type starter interface {
 	caddyhttp.MiddlewareHandler
-	// start prepares the handler to serve. It is called once. carried are the resources whose
-	// calls the mcp_stdio handlers take: they enter theirs.
-	start(paths []trail, carried map[string]bool)
+	// start prepares the handler to serve. It is called once. carriers are the mcp_stdio
+	// handlers by resource: they enter themselves.
+	start(paths []trail, carriers map[string][]*Stdio)
 	// guard keeps the secrets of the handler's requests out of logs; nil outside of Caddy's http app.
 	guard() *redactor
 	// stopping is called when the process exits.
@@ -116,13 +117,13 @@ func trailsToAll(app *caddyhttp.App, handlers []starter) [][]trail {
 }
 
 // startAll starts the mcp_stdio handlers first: those of mcp_oauth let nothing in before they
-// know what stands behind them.
+// know whose sessions their clients may have.
 func startAll(handlers []starter, trails [][]trail) {
-	carried := map[string]bool{}
+	carriers := map[string][]*Stdio{}
 	for _, first := range []bool{true, false} {
 		for i, h := range handlers {
 			if _, carries := h.(*Stdio); carries == first {
-				h.start(trails[i], carried)
+				h.start(trails[i], carriers)
 			}
 		}
 	}
@@ -133,18 +134,28 @@ func (a *App) Stop() error { return nil }
 
 // register enters a handler in its Provision.
 func register(ctx caddy.Context, h starter) error {
-	app, err := ctx.App("mcp")
+	a, err := appOf(ctx)
 	if err != nil {
 		return err
 	}
-	a, ok := app.(*App)
-	if !ok {
-		return fmt.Errorf("the mcp app is a %T", app)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.checkAddresses(ctx)
 	a.handlers = append(a.handlers, h)
 	return nil
+}
+
+// appOf is the App of a configuration.
+func appOf(ctx caddy.Context) (*App, error) {
+	app, err := ctx.App("mcp")
+	if err != nil {
+		return nil, err
+	}
+	a, ok := app.(*App)
+	if !ok {
+		return nil, fmt.Errorf("the mcp app is a %T", app)
+	}
+	return a, nil
 }
 
 // gatekeeper lets requests wait until a handler is started, and refuses them if it

@@ -24,6 +24,12 @@ func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	}
 	if call.Message == nil {
 		call.Judge = func(about policy.Request) *answer.Refusal { return o.judge(call, about) }
+		call.Sees = func(method string) visibility.Func {
+			if !o.cutsListOf(method) {
+				return nil
+			}
+			return o.visibleTo(call.Principal)
+		}
 	}
 	return refusal
 }
@@ -58,6 +64,12 @@ func (o *OAuth) restricts(call *admission.Call) bool {
 	if call.Message == nil || method == message.MethodListen || method == message.MethodSubscribe {
 		return o.policy.Filters(policy.KindResource)
 	}
+	return o.cutsListOf(method)
+}
+
+// cutsListOf says whether the list that a method asks for may have entries that are not shown
+// to all.
+func (o *OAuth) cutsListOf(method string) bool {
 	kind := policy.ListedKind(method)
 	return kind != "" && o.Scopes.filters() && o.policy.Filters(kind)
 }

@@ -1,11 +1,12 @@
 // Package caddymodule puts Snapgate into Caddy: OAuth in front of any MCP server.
 //
-// It registers two HTTP handlers and their Caddyfile directives:
+// It registers HTTP handlers and their Caddyfile directives:
 //
 //   - http.handlers.mcp_oauth ([OAuth]) answers who sends a request and whether it may
 //     be made. It serves the protected resource metadata, verifies the token, reads
 //     the message once and checks scopes.
 //   - http.handlers.mcp_stdio ([Stdio]) carries it: sessions, processes, identity.
+//   - http.handlers.mcp_addresses refuses two of them at one address. They add it themselves.
 //   - mcp is the directive; see [parseMCP] for its syntax. mcp_oauth is the one for servers
 //     that speak HTTP themselves, behind a reverse_proxy; see [parseMCPOAuth].
 //
@@ -22,6 +23,7 @@ func init() {
 	caddy.RegisterModule(new(App))
 	caddy.RegisterModule(new(OAuth))
 	caddy.RegisterModule(new(Stdio))
+	caddy.RegisterModule(new(addresses))
 	// After encode, so that what must deny stands in a route before it.
 	httpcaddyfile.RegisterDirective("mcp", parseMCP)
 	httpcaddyfile.RegisterDirectiveOrder("mcp", httpcaddyfile.After, "encode")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,7 +90,8 @@ type OAuth struct {
 	keeper   *gatekeeper
 	redactor *redactor // or nil
 
-	carried   bool       // by an mcp_stdio, which has sessions of its own
+	carriers  []*Stdio   // of this resource, on whatever route
+	carried   bool       // an mcp_stdio comes next, and answers every call
 	mu        sync.Mutex // start and Cleanup
 	poolKey   string     // set while a verifier is held
 	proofsKey string     // set while its memory of proofs is
@@ -202,9 +204,16 @@ func (o *OAuth) config() oauth.Config {
 
 // start finds the resource, takes a verifier and looks whether the metadata can be
 // reached.
-func (o *OAuth) start(trails []trail, carried map[string]bool) {
+func (o *OAuth) start(trails []trail, carriers map[string][]*Stdio) {
 	err := o.begin(trails)
-	o.carried = carried[o.Resource]
+	o.carriers = carriers[o.Resource]
+	o.carried = slices.ContainsFunc(trails, func(t trail) bool {
+		if len(t.behind) == 0 {
+			return false
+		}
+		_, ok := t.behind[0].(*Stdio)
+		return ok
+	})
 	if err != nil {
 		o.logger.Error("this handler cannot serve", "error", err)
 	}

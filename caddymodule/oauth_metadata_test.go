@@ -31,7 +31,7 @@ func TestSelfCheckSeesWhereTheIssuersMetadataIsUnreachable(t *testing.T) {
 			p := provision(t, tc.caddyfile)
 			o := p.oauths[0]
 			trails := trailsTo(p.http, o)
-			o.start(trails, map[string]bool{})
+			o.start(trails, nil)
 			t.Cleanup(func() {
 				if err := o.Cleanup(); err != nil {
 					t.Error(err)

@@ -15,7 +15,7 @@ func started(t testing.TB, caddyfile string) *OAuth {
 	t.Helper()
 	p := provision(t, caddyfile)
 	o := p.oauths[0]
-	o.start(trailsTo(p.http, o), map[string]bool{})
+	o.start(trailsTo(p.http, o), nil)
 	t.Cleanup(func() {
 		if err := o.Cleanup(); err != nil {
 			t.Error(err)

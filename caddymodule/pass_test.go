@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,53 @@ func TestWhatIsCarriedIsLeftAsItIs(t *testing.T) {
 	}
 	if carrying != 1 {
 		t.Errorf("%d handlers are carried", carrying)
+	}
+}
+
+// Whose sessions they are is not told by the resource, which several handlers may share: it is
+// told by what stands behind each.
+func TestOnlyWhatAnMCPStdioAnswersIsCarried(t *testing.T) {
+	const (
+		login  = "oauth https://auth.example.com"
+		carry  = "stdio server\n" + login + "\n"
+		shared = "resource https://mcp.example.com/mcp"
+	)
+	for name, tc := range map[string]struct {
+		caddyfile string
+		want      []bool // by handler
+	}{
+		"mcp":                         {"mcp /mcp {\n" + carry + "}", []bool{true}},
+		"mcp without a path":          {"mcp {\n" + carry + "}", []bool{true}},
+		"mcp that hands some on":      {"mcp /mcp {\n" + carry + "handle {\n@x header X-Beta 1\nreverse_proxy @x localhost:1\n}\n}", []bool{false}},
+		"before a proxy":              {"mcp_oauth /mcp {\n" + login + "\n}\nreverse_proxy /mcp localhost:1", []bool{false}},
+		"one of each, for a resource": {"mcp /mcp {\n" + carry + "}\nmcp_oauth /other {\n" + login + " {\n" + shared + "\n}\n}\nreverse_proxy /other localhost:1", []bool{false, true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := provision(t, "mcp.example.com {\n"+tc.caddyfile+"\n}")
+			var handlers []starter
+			for _, o := range p.oauths {
+				handlers = append(handlers, o)
+			}
+			for _, s := range p.stdios {
+				handlers = append(handlers, s)
+			}
+			startAll(handlers, trailsToAll(p.http, handlers))
+			var got []bool
+			for _, o := range p.oauths {
+				got = append(got, o.carried)
+				if len(o.carriers) != len(p.stdios) {
+					t.Errorf("%s has %d of %d", o.Resource, len(o.carriers), len(p.stdios))
+				}
+			}
+			for _, h := range handlers {
+				if err := h.(caddy.CleanerUpper).Cleanup(); err != nil {
+					t.Error(err)
+				}
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("carried: %v, want %v", got, tc.want)
+			}
+		})
 	}
 }
 

@@ -21,7 +21,7 @@ func logging(t *testing.T, options, caddyfile string) (server *caddyhttp.Server,
 	var all [][]trail
 	for _, o := range p.oauths {
 		handlers, all = append(handlers, o), append(all, trailsTo(p.http, o))
-		o.start(all[len(all)-1], map[string]bool{})
+		o.start(all[len(all)-1], nil)
 		t.Cleanup(func() { _ = o.Cleanup() })
 	}
 	confine(handlers, all)

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
@@ -19,7 +20,8 @@ func sessionOwner(call *admission.Call) sessionid.Owner {
 	return sessionid.Owner{Resource: call.Resource, Issuer: p.Issuer, Claim: p.SubjectClaim, Subject: p.Subject}
 }
 
-// binds says whether sessions are bound here. Those of an mcp_stdio are its own.
+// binds says whether sessions may have to be bound here. Those of an mcp_stdio are its own. If
+// one comes next there can be no others; if handlers stand between, each answer shows whose it is.
 func (o *OAuth) binds() bool { return !o.BindSessionsOff && !o.carried }
 
 // openSession puts the server's own session id in the place of the one that was bound to the
@@ -42,8 +44,10 @@ func (o *OAuth) openSession(h http.Header, call *admission.Call) bool {
 	if ok {
 		h.Set(protocol.HeaderSession, id)
 	}
-	// A modern request has no session, whatever its header says (MCP 2026-07-28).
-	return ok || call.Era == protocol.Modern
+	// A modern request has no session, whatever its header says (MCP 2026-07-28). One that an
+	// mcp_stdio has given out is in the call, from where that reads it. Should the request come
+	// to a proxy all the same, it has none there.
+	return ok || call.Era == protocol.Modern || slices.ContainsFunc(o.carriers, func(s *Stdio) bool { return s.knows(call) })
 }
 
 // sessionBinder binds the session id in the header of an answer; nil if none is bound.

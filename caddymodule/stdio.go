@@ -251,9 +251,9 @@ func (s *Stdio) mode() string {
 }
 
 // start finds the resource and takes the bridge that belongs to it and to the child.
-func (s *Stdio) start(trails []trail, carried map[string]bool) {
+func (s *Stdio) start(trails []trail, carriers map[string][]*Stdio) {
 	err := s.begin(trails)
-	carried[s.Resource] = true
+	carriers[s.Resource] = append(carriers[s.Resource], s)
 	if err != nil {
 		s.logger.Error("this handler cannot serve", "error", err)
 	}
@@ -308,6 +308,11 @@ func (s *Stdio) childKey() string {
 }
 
 func (s *Stdio) guard() *redactor { return s.redactor }
+
+// knows says whether this handler has the session that a call names, and it is the caller's.
+func (s *Stdio) knows(call *admission.Call) bool {
+	return s.bridge != nil && s.bridge.Knows(call.SessionID, call.Principal)
+}
 
 func (s *Stdio) stopping() {
 	s.mu.Lock()

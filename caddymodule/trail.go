@@ -25,6 +25,8 @@ type trail struct {
 	rewritten bool
 	// narrowed says that another kind of matcher is on the way.
 	narrowed bool
+	// behind are the handlers that follow in one list with the one that is led to.
+	behind []caddyhttp.MiddlewareHandler
 }
 
 // trailsTo finds all ways to a handler.
@@ -65,7 +67,7 @@ func (w *walker) routes(routes caddyhttp.RouteList, t trail) {
 
 // handlers walks one route and says whether it rewrites the path.
 func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool {
-	for _, h := range handlers {
+	for i, h := range handlers {
 		switch h := h.(type) {
 		case *caddyhttp.Subroute:
 			w.routes(h.Routes, t)
@@ -80,7 +82,9 @@ func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool 
 		case *rewrite.Rewrite:
 			t.rewritten = true
 		default:
-			w.visit(h, t)
+			there := t
+			there.behind = handlers[i+1:]
+			w.visit(h, there)
 		}
 	}
 	return t.rewritten
@@ -113,6 +117,19 @@ func (t trail) under(hosts caddyhttp.MatchHost) trail {
 	}
 	t.hosts = hosts
 	return t
+}
+
+// carrier is the mcp_stdio that follows, with no mcp_oauth of its own before it; nil if none does.
+func (t trail) carrier() *Stdio {
+	for _, h := range t.behind {
+		switch h := h.(type) {
+		case *Stdio:
+			return h
+		case *OAuth:
+			return nil
+		}
+	}
+	return nil
 }
 
 // protectedOn finds the mcp_oauth handlers that requests for a host can come to.

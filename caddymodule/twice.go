@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // checkTwice refuses two handlers at one address: the first would answer all requests, and
@@ -16,12 +17,28 @@ func checkTwice(handlers []starter, all [][]trail) error {
 			}
 			for _, t := range trails {
 				if k := slices.IndexFunc(all[j], t.same); k >= 0 {
-					return fmt.Errorf("two mcp or mcp_oauth stand at %s: the first would answer all requests, and the second none; give each a path of its own, or leave one out", t.where())
+					return fmt.Errorf("%s and %s stand at %s: the first would answer all requests, and the second none; give each a path of its own, or leave one out",
+						directiveOf(handlers[j], all[j][k]), directiveOf(handlers[i], t), t.where())
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// directiveOf is a handler as its directive was written, as far as that tells it from another.
+func directiveOf(h starter, t trail) string {
+	name, line := "mcp_oauth", ""
+	if o, ok := h.(*OAuth); ok {
+		line = "oauth " + strings.Join(o.Issuers, " ")
+		if carrier := t.carrier(); carrier != nil {
+			h = carrier
+		}
+	}
+	if s, ok := h.(*Stdio); ok {
+		name, line = "mcp", "stdio "+s.Command[0]
+	}
+	return fmt.Sprintf("%s with %q", name, line)
 }
 
 // isEntry says whether requests come to a handler from outside, and not by way of an

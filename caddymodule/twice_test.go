@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 func TestTwoHandlersAtOneAddressAreRefused(t *testing.T) {
@@ -23,19 +26,70 @@ func TestTwoHandlersAtOneAddressAreRefused(t *testing.T) {
 		"one of them":                     {"mcp.example.com {\n mcp /mcp " + block + "}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := provision(t, tc.caddyfile)
-			var handlers []starter
-			var trails [][]trail
-			for _, o := range p.oauths {
-				handlers, trails = append(handlers, o), append(trails, trailsTo(p.http, o))
-			}
-			for _, s := range p.stdios {
-				handlers, trails = append(handlers, s), append(trails, trailsTo(p.http, s))
-			}
-			err := checkTwice(handlers, trails)
+			err := load(t, tc.caddyfile)
 			if err == nil != (tc.want == "") || err != nil && !strings.Contains(err.Error(), " at "+tc.want+":") {
 				t.Errorf("%v, want it to name %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// load is what "caddy validate" does.
+func load(t *testing.T, caddyfile string) error {
+	t.Helper()
+	adapted, err := adapt(t, "{\nadmin off\nlog {\noutput discard\n}\n}\n"+caddyfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &caddy.Config{}
+	if err := json.Unmarshal([]byte(adapted), config); err != nil {
+		t.Fatal(err)
+	}
+	return caddy.Validate(config)
+}
+
+func TestBothHandlersAtOneAddressAreNamed(t *testing.T) {
+	const login = " oauth https://auth.example.com\n"
+	for caddyfile, want := range map[string]string{
+		"mcp /mcp {\n stdio one -x\n" + login + "}\n mcp /mcp {\n stdio two\n" + login + "}":      `mcp with "stdio one" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
+		"mcp_oauth /mcp {\n" + login + "}\n mcp /mcp {\n stdio two\n" + login + " handle {\n}\n}": `mcp_oauth with "oauth https://auth.example.com" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
+		"mcp /mcp {\n stdio one\n" + login + "}\n mcp /mcp {\n stdio two\n anonymous public\n}":   `mcp with "stdio one" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
+	} {
+		if err := load(t, "mcp.example.com {\n "+caddyfile+"\n}"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+}
+
+// The route that brings the check in is gone when it has been made, and those of the operator
+// stay. Caddy provisions them in any order, so the start looks at them, too.
+func TestNamedRoutesAreLeftAsTheyAre(t *testing.T) {
+	p := provision(t, "&(one) {\n mcp /mcp "+block+"}\n&(mcp_addresses) {\n respond 404\n}\nmcp.example.com {\n mcp /other "+block+" invoke one\n invoke mcp_addresses\n}")
+	if routes := p.http.Servers["srv0"].NamedRoutes; len(routes) != 2 || routes["one"] == nil || routes["mcp_addresses"] == nil {
+		t.Errorf("named routes %v", routes)
+	}
+	q := provision(t, "&(one) {\n mcp /mcp "+block+"}\nmcp.example.com {\n mcp /other "+block+" invoke one\n}")
+	if routes := q.http.Servers["srv0"].NamedRoutes; len(routes) != 1 || routes["one"] == nil {
+		t.Errorf("named routes %v", routes)
+	}
+	// Of two that only named routes lead to, one may come after the check. The start sees both.
+	routes := "&(one) {\n mcp /mcp " + block + "}\n&(two) {\n mcp /mcp " + block + "}\nmcp.example.com {\n invoke one\n invoke two\n}"
+	adapted, err := adapt(t, "{\nadmin off\nlog {\noutput discard\n}\n}\n"+routes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &caddy.Config{}
+	if err := json.Unmarshal([]byte(adapted), config); err != nil {
+		t.Fatal(err)
+	}
+	ctx, err := caddy.ProvisionContext(config)
+	if err == nil {
+		var own any
+		if own, err = ctx.App("mcp"); err == nil {
+			err = own.(*App).Start()
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "stand at mcp.example.com/mcp") {
+		t.Errorf("%v", err)
 	}
 }

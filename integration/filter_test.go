@@ -91,6 +91,34 @@ func TestListsShowWhatTheirReaderMayUse(t *testing.T) {
 	})
 }
 
+// A list that was shown to a token with more scopes is cut again for the one that asks for it by
+// Last-Event-ID.
+func TestListsAreReplayedAsTheirNewReaderMaySeeThem(t *testing.T) {
+	t.Parallel()
+	for name, filtered := range map[string]bool{"filter on": true, "filter off": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, ruled(name))
+			rich := g.legacy(t, g.token(t, "alice", "tools:use", "tools:more"))
+			for method, of := range pages {
+				stream := rich.listen(http.MethodPost, rich.message(method, method, object{"_meta": object{"progressToken": 1}}))
+				first := stream.take()
+				stream.ended()
+				for user, token := range []string{g.token(t, "alice", "tools:use"), rich.token} {
+					a := rich.as(token).do(http.MethodGet, "", set("Last-Event-ID", first.id))
+					want := of[user][0]
+					if a.status != http.StatusOK || filtered && !strings.Contains(a.body, want+"}}") || !filtered && !strings.Contains(a.body, uncut[method]) {
+						t.Errorf("%s of user %d: %d %s\nwant %s", method, user, a.status, a.body, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// uncut is what stands on the first page of each list, and not for the user without the scope.
+var uncut = map[string]string{"tools/list": "die", "prompts/list": "debug", "resources/list": "srv/secret", "resources/templates/list": "srv/secret"}
+
 // ruledRequest is about something that needs a scope, or that is denied.
 type ruledRequest struct {
 	name, method string

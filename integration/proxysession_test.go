@@ -153,6 +153,82 @@ func TestProxiedSessionComesInByItsHeaderOnly(t *testing.T) {
 	}
 }
 
+// Where a resource is served by a process and by a server behind a proxy, each has its own
+// sessions: by path, and by a matcher between login and process.
+func TestProxiedSessionIsBoundBesideAProcessOfTheSameResource(t *testing.T) {
+	t.Parallel()
+	const resource = "https://mcp.example.com/mcp"
+	u := sessionServer(t)
+	s := standin()
+	s.oauth = []string{"resource " + resource}
+	beside, within := s, s
+	beside.routes = []string{"mcp_oauth /proxied {", "	oauth " + issuer.Issuer() + " {", "		resource " + resource, "	}", "}", "reverse_proxy /proxied " + u.host}
+	within.mcp = []string{"handle {", "	@proxied header X-Proxied yes", "	reverse_proxy @proxied " + u.host, "}"}
+	for name, tc := range map[string]struct {
+		site     site
+		toServer func(*http.Request)
+	}{
+		"beside": {beside, func(r *http.Request) { r.URL.Path = "/proxied" }},
+		"within": {within, set("X-Proxied", "yes")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, toServer := start(t, tc.site), tc.toServer
+			mint := func(user string) string {
+				return g.mint(t, devauth.MintOptions{Subject: user, Audience: []string{resource}})
+			}
+			alice, bob := mint("alice"), mint("bob")
+			proxied, carried := g.anyone(t, alice), g.legacy(t, alice)
+			a := proxied.post(initializeMessage(legacyVersion), toServer)
+			proxied.session, proxied.version = a.header.Get("Mcp-Session-Id"), legacyVersion
+			if a.status != http.StatusOK || proxied.session == "" || proxied.session == serverSession || strings.Contains(carried.session, ".") {
+				t.Fatalf("%d %v; that of the process is %q", a.status, a.header, carried.session)
+			}
+			u.take()
+			if a := proxied.post(pingMessage, toServer); a.status != http.StatusOK || u.only(t).header.Get("Mcp-Session-Id") != serverSession {
+				t.Errorf("proxied: %d %s", a.status, a.body)
+			}
+			carried.call(1, "echo", nil)
+			for what, send := range map[string]func() answer{
+				"bob with alice's at the server":            func() answer { return proxied.as(bob).post(pingMessage, toServer) },
+				"bob with alice's at the process":           func() answer { return carried.as(bob).post(pingMessage) },
+				"bob with alice's of the process elsewhere": func() answer { return carried.as(bob).post(pingMessage, toServer) },
+				"the server's own id":                       func() answer { return proxied.post(pingMessage, toServer, set("Mcp-Session-Id", serverSession)) },
+				"the server's session at the process":       func() answer { return proxied.post(pingMessage) },
+				"an id that none gave":                      func() answer { return carried.post(pingMessage, set("Mcp-Session-Id", "none")) },
+			} {
+				if a := send(); a.status != http.StatusNotFound || a.code() != -32001 {
+					t.Errorf("%s: %d %s", what, a.status, a.body)
+				}
+			}
+			if asked := u.take(); len(asked) != 0 {
+				t.Errorf("the server was asked %d times", len(asked))
+			}
+			// The process's session is nothing that the server might be told of.
+			carried.post(pingMessage, toServer)
+			for _, got := range u.take() {
+				if strings.Contains(fmt.Sprint(got.header), carried.session) {
+					t.Errorf("the server gets %v", got.header)
+				}
+			}
+			carried.livesOn(t)
+		})
+	}
+}
+
+// livesOn holds that a session at a process has its stream, and ends when it is told to.
+func (p *peer) livesOn(t *testing.T) {
+	t.Helper()
+	stream := p.listen(http.MethodGet, "")
+	sseHeaders(t, stream)
+	stream.cancel()
+	if a := p.do(http.MethodDelete, ""); a.status != http.StatusNoContent && a.status != http.StatusOK {
+		t.Errorf("DELETE: %d %s", a.status, a.body)
+	}
+	if a := p.post(pingMessage); a.status != http.StatusNotFound {
+		t.Errorf("a deleted session: %d %s", a.status, a.body)
+	}
+}
+
 func TestReloadKeepsProxiedSessions(t *testing.T) {
 	t.Parallel()
 	u := sessionServer(t)

@@ -81,6 +81,10 @@ type Call struct {
 	// Judge says how another request of the same principal would be refused; nil if it would
 	// not be. It is set for a GET, which may be for the answer to one. Nil allows all.
 	Judge func(policy.Request) *answer.Refusal
+
+	// Sees is what Visible would be on another request of the same principal, by its method.
+	// It is set where Judge is. Nil shows all.
+	Sees func(method string) func(kind, name string) bool
 }
 
 // Method is the JSON-RPC method, or the HTTP method of a request without a body.

@@ -6,6 +6,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/policy"
 )
 
 func listCall(t *testing.T, method string, visible func(kind, name string) bool) *admission.Call {
@@ -50,6 +51,40 @@ func TestListsThatCannotBeReadShowNothing(t *testing.T) {
 		sink.Adjust(m, edit)
 		if got := string(edit.Bytes()); got != answer {
 			t.Errorf("%s becomes %s", answer, got)
+		}
+	}
+}
+
+// What a call was told is cut again for who reads it again.
+func TestWhatIsToldAgainIsForItsNewReader(t *testing.T) {
+	const list, report = `{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"},{"name":"secret"}]}}`, `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}`
+	get := &admission.Call{Sees: func(method string) func(kind, name string) bool {
+		if method == message.MethodPromptsList {
+			return nil // all is shown
+		}
+		return func(_, name string) bool { return name != "secret" }
+	}}
+	of := func(method, id string) *stream {
+		return &stream{request: []byte(id), about: policy.Request{Method: method}}
+	}
+	edit := again(get, of(message.MethodToolsList, `1`))
+	for frame, want := range map[string]string{
+		list:                    `{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}]}}`,
+		report:                  report,
+		`no JSON, and a secret`: string(faultFrame(errUnreadable, []byte(`1`))),
+	} {
+		if got := edit(event{number: 3, frame: []byte(frame), last: true}); string(got.frame) != want || got.number != 3 || !got.last {
+			t.Errorf("%s becomes %s", frame, got.frame)
+		}
+	}
+	for name, none := range map[string]func(event) event{
+		"a call":              again(get, of(message.MethodToolsCall, `1`)),
+		"a list without cuts": again(get, of(message.MethodPromptsList, `1`)),
+		"the session's own":   again(get, &stream{}),
+		"without rules":       again(&admission.Call{}, of(message.MethodToolsList, `1`)),
+	} {
+		if none != nil {
+			t.Errorf("%s is read again", name)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.
 		}
 		source, from = found, number
 	}
-	f := &follower{session: s, source: source, out: newSSE(w), resumes: call.Version >= protocol.Version20251125}
+	f := &follower{session: s, source: source, out: newSSE(w), again: again(call, source), resumes: call.Version >= protocol.Version20251125}
 	limit, end := maxStreams, call.GoodUntil
 	if source != s.standalone {
 		limit = 1
@@ -63,7 +63,8 @@ type follower struct {
 	source  *stream
 	writer  *writer
 	out     sse
-	resumes bool // the client comes back when it is told to
+	again   func(event) event // what may be said of one; nil for all
+	resumes bool              // the client comes back when it is told to
 }
 
 // run writes what comes until the stream, the session, the client, its time or the gateway
@@ -129,6 +130,9 @@ func (f *follower) greet(from int64) error {
 func (f *follower) drain() (over bool, err error) {
 	events, over := f.source.take(f.writer)
 	for _, e := range events {
+		if f.again != nil {
+			e = f.again(e)
+		}
 		f.out.add(f.source.id, e)
 	}
 	if err = f.out.flush(); err != nil && len(events) > 0 {

@@ -113,6 +113,14 @@ func (b *Bridge) find(id string, p *oauth.Principal, settings *Settings) (*sessi
 	return s, nil
 }
 
+// Knows says whether a session of this id is open, and belongs to the principal.
+func (b *Bridge) Knows(id string, p *oauth.Principal) bool {
+	b.mu.Lock()
+	s := b.sessions[id]
+	b.mu.Unlock()
+	return s != nil && s.owner == ownerOf(p)
+}
+
 // end ends the session and its child. Calls in flight are told.
 func (s *session) end(reason string) {
 	s.mu.Lock()

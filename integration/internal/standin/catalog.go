@@ -30,15 +30,21 @@ var catalog = map[string][2]string{
 // catalogCapabilities are those of a server that has one, beside the others.
 const catalogCapabilities = `,"prompts":{},"resources":{"subscribe":true},"completions":{}`
 
-// fromCatalog answers what is about the catalog.
+// fromCatalog answers what is about the catalog, after a report of progress if that is asked for.
 func (s *server) fromCatalog(m message) bool {
 	var params struct {
 		Cursor string `json:"cursor"`
 		URI    string `json:"uri"`
 		Name   string `json:"name"`
+		Meta   struct {
+			ProgressToken json.RawMessage `json:"progressToken"`
+		} `json:"_meta"`
 	}
 	if m.Params != nil && json.Unmarshal(m.Params, &params) != nil {
 		return false
+	}
+	if params.Meta.ProgressToken != nil {
+		s.writeLine(fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":1}}`, params.Meta.ProgressToken))
 	}
 	const complete = `"resultType":"complete",`
 	pages, listed := catalog[m.Method]
