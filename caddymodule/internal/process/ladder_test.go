@@ -100,7 +100,7 @@ func TestGrandchildDiesWithItsLeader(t *testing.T) {
 			pid := grandchildPID(r)
 			end(r)
 			r.wait()
-			expectDead(t, pid, time.Second)
+			expectDead(t, pid, patience)
 		})
 	}
 }
@@ -118,12 +118,16 @@ func grandchildPID(r *running) int {
 
 func TestLeaderThatExitsByItselfLeavesNoOrphan(t *testing.T) {
 	r := play(t, "leave-behind")
-	pid := r.pid()
+	line := r.line()
+	if strings.Contains(line, "up") { // the one that is left behind may be quicker, or not live to say so
+		line = r.line()
+	}
+	pid := parsePID(t, line)
 	err := r.wait()
 	if !errors.Is(err, ErrExited) || !strings.Contains(err.Error(), "exit status 3") {
 		t.Error(err)
 	}
-	expectDead(t, pid, time.Second)
+	expectDead(t, pid, patience)
 }
 
 // underShell puts the child under a shell that waits for it, as npx and the like
@@ -137,19 +141,19 @@ func TestWrapperShellDiesWithItsServer(t *testing.T) {
 	pid := grandchildPID(r)
 	r.Kill(nil)
 	r.wait()
-	expectDead(t, pid, time.Second)
-	expectDead(t, r.PID(), time.Second)
+	expectDead(t, pid, patience)
+	expectDead(t, r.PID(), patience)
 }
 
 func TestServerUnderAShellKeepsItsTimeAfterSIGTERM(t *testing.T) {
 	// The shell dies of SIGTERM at once; the server it ran must not be cut short.
-	r := play(t, "slow-term", underShell, stopTimeout(time.Second))
+	r := play(t, "slow-term", underShell, stopTimeout(2*time.Second))
 	r.expect(`{"up":true}`)
 	began := time.Now()
 	r.Stop("test")
 	r.wait()
 	r.expect(`{"saved":true}`)
-	if took := time.Since(began); took > 1900*time.Millisecond {
+	if took := time.Since(began); took > 3800*time.Millisecond {
 		t.Errorf("took %v: the end of the server went unnoticed", took)
 	}
 }
