@@ -41,7 +41,8 @@ func copyAside(ctx context.Context, file string, version int) error {
 		if !errors.Is(err, os.ErrExist) {
 			return err
 		}
-		if same, err := sameContent(name, free); err != nil || same {
+		same, err := sameContent(name, free)
+		if same || err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		free = fmt.Sprintf("%s.v%d.%d.bak", file, version, n)
