@@ -91,8 +91,8 @@ func endOfBoth(errs ...error) error {
 	return nil
 }
 
-// syncFolder makes the names in a folder durable, where the system can.
-func syncFolder(path string) error {
+// SyncFolder makes the names of files in a folder durable, where the system can.
+func SyncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
