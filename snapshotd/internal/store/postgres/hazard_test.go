@@ -98,3 +98,15 @@ func TestSecurityThatWasBrokenOffIsMadeAtTheNextStart(t *testing.T) {
 		}
 	}
 }
+
+func TestAPoolerWithoutPreparedStatementsIsExplained(t *testing.T) {
+	s := acquire(t, open(t, pgtest.Shared(t).Database(t)+"&pool_max_conns=1", Options{}), ownerOf("alice"))
+	// What another connection is like, which such a pooler gives to the next transaction.
+	if _, err := s.(*Store).database.pool.Exec(patient(t), `DEALLOCATE ALL`); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Usage(patient(t))
+	if err == nil || !strings.Contains(err.Error(), "default_query_exec_mode=exec") {
+		t.Errorf("got %v", err)
+	}
+}
