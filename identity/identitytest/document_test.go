@@ -36,19 +36,37 @@ func blocks(t *testing.T, language string) []string {
 	return found
 }
 
-func TestDocumentedGoServerTrustsTheStampOnly(t *testing.T) {
+// built is a program in Go.
+func built(t *testing.T, code string) (binary string) {
+	t.Helper()
 	folder := t.TempDir()
 	source, binary := filepath.Join(folder, "main.go"), filepath.Join(folder, "notes")
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
-	if err := os.WriteFile(source, []byte(blocks(t, "go")[0]), 0o600); err != nil {
+	if err := os.WriteFile(source, []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := exec.Command("go", "build", "-o", binary, source).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
+	return binary
+}
+
+func TestDocumentedGoServerTrustsTheStampOnly(t *testing.T) {
+	binary := built(t, blocks(t, "go")[0])
 	Run(t, Config{Command: binary, Write: addNote, Read: listNotes, Scopes: []string{"notes:write"}, Calls: 500})
+}
+
+// What the server does with a message is shown in package integration, of such a server behind
+// the gateway.
+func TestDocumentedGoServerOverHTTPIsOne(t *testing.T) {
+	code := blocks(t, "go")
+	start := strings.Index(code[0], "\tif err := server.Run(")
+	if start < 0 {
+		t.Fatal("the page's server does not run")
+	}
+	built(t, strings.Replace(code[0][:start], "\"log\"\n", "\"log\"\n\t\"net/http\"\n", 1)+code[1]+"}\n")
 }
 
 func TestDocumentedNodeCodeIsThatOfTheExample(t *testing.T) {

@@ -136,6 +136,9 @@ func (c *call) archive(ctx context.Context, to string, homes []home) error {
 			}
 			return err
 		})
+		if err == nil && len(done) == 0 && len(failures) > 0 {
+			err = errors.New("there is no archive, because nobody's snapshots could be read")
+		}
 		return err
 	})
 	if err != nil {

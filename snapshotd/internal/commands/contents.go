@@ -216,7 +216,9 @@ func putAside(start string, owner store.Owner, snapshots iter.Seq2[store.Snapsho
 	}
 }
 
-// writeArchive writes a new archive, mode 0600. What is not whole does not stay.
+// writeArchive writes a new archive, mode 0600, which is on disk with its name when this
+// returns nil: what was put aside is deleted from the database next. What is not whole does
+// not stay.
 func writeArchive(path string, write func(*portable.ArchiveWriter) error) (err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -234,5 +236,8 @@ func writeArchive(path string, write func(*portable.ArchiveWriter) error) (err e
 	if err := write(archive); err != nil {
 		return err
 	}
-	return archive.End()
+	if err := archive.End(); err != nil {
+		return err
+	}
+	return store.SyncFolder(filepath.Dir(path))
 }

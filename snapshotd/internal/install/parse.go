@@ -77,7 +77,7 @@ func (p *parser) space() error {
 		case isSpace(rest[0]):
 			p.at++
 		case bytes.HasPrefix(rest, []byte("//")):
-			if n := bytes.IndexByte(rest, '\n'); n >= 0 {
+			if n := bytes.IndexAny(rest, "\r\n"); n >= 0 { // as editors have it, for which a CR alone ends a line
 				p.at += n
 			} else {
 				p.at = len(p.data)
@@ -226,6 +226,18 @@ func (p *parser) comma(closing byte) (int, error) {
 		return -1, nil
 	}
 	return -1, fmt.Errorf("a comma or %c is expected here", closing)
+}
+
+// size counts the members of all objects in a value.
+func (n node) size() int {
+	count := len(n.members)
+	for _, m := range n.members {
+		count += m.value.size()
+	}
+	for _, item := range n.items {
+		count += item.size()
+	}
+	return count
 }
 
 // find returns the place of a member, or -1. A name that is there twice cannot be

@@ -80,11 +80,7 @@ func (c Client) read(system settings.System) (configuration, error) {
 	} else if err != nil {
 		return conf, err
 	}
-	text := conf.data
-	if len(bytes.TrimSpace(text)) == 0 {
-		text = []byte("{}\n")
-	}
-	if conf.root, err = parse(text); err != nil {
+	if conf.root, err = parse(conf.text()); err != nil {
 		return conf, fmt.Errorf("%s is no JSON that can be edited safely: %w; correct it, or add the entry by hand", file, err)
 	}
 	if conf.root.kind != object {
@@ -100,15 +96,22 @@ func (c Client) read(system settings.System) (configuration, error) {
 }
 
 // text is what is spliced.
-func (c configuration) text() []byte {
-	if len(bytes.TrimSpace(c.data)) == 0 {
-		return []byte("{}\n")
+func (c configuration) text() []byte { return document(c.data) }
+
+// Install plans the entry of a client. What cannot be planned without changing anything else
+// is an error.
+func Install(c Client, system settings.System, want Request) (Plan, error) {
+	plan, err := planInstall(c, system, want)
+	if err == nil {
+		err = plan.verify(true)
 	}
-	return c.data
+	if err != nil {
+		return Plan{}, err
+	}
+	return plan, nil
 }
 
-// Install plans the entry of a client.
-func Install(c Client, system settings.System, want Request) (Plan, error) {
+func planInstall(c Client, system settings.System, want Request) (Plan, error) {
 	conf, err := c.read(system)
 	if err != nil {
 		return Plan{}, err

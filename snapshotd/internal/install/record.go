@@ -65,12 +65,30 @@ func (r *Records) of(file, name string) *record {
 
 // add remembers a record, in the place of one of the same entry.
 func (r *Records) add(one record) error {
-	r.all = append(r.without(one.File, one.Name), one)
-	return r.write()
+	return r.change(func() { r.all = append(r.without(one.File, one.Name), one) })
 }
 
 func (r *Records) forget(one record) error {
-	r.all = r.without(one.File, one.Name)
+	return r.change(func() { r.all = r.without(one.File, one.Name) })
+}
+
+// putBack undoes add, before which there was the old record, or none.
+func (r *Records) putBack(one record, old *record) error {
+	if old == nil {
+		return r.forget(one)
+	}
+	return r.add(*old)
+}
+
+// change changes the records as they are now: another snapshotd may have written some for
+// other clients since.
+func (r *Records) change(edit func()) error {
+	now, err := ReadRecords(filepath.Dir(r.path))
+	if err != nil {
+		return err
+	}
+	r.all = now.all
+	edit()
 	return r.write()
 }
 
@@ -92,7 +110,7 @@ func (r *Records) write() error {
 	if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
 		return err
 	}
-	return writeWhole(r.path, append(data, '\n'), 0o600)
+	return writeWhole(r.path, append(data, '\n'), 0o600, func(string) error { return nil })
 }
 
 func sum(data []byte) string {

@@ -64,7 +64,7 @@ func (s style) insert(data []byte, into node, name string, value func(indent str
 		if alone {
 			indent = last
 		}
-		inline = !alone && !bytes.Contains(data[into.start:into.end], []byte("\n"))
+		inline = !alone && !bytes.ContainsAny(data[into.start:into.end], "\r\n")
 	}
 	text := s.newline + indent + quote(name) + ": " + value(indent)
 	if inline {
@@ -84,8 +84,8 @@ func (s style) insert(data []byte, into node, name string, value func(indent str
 }
 
 // remove takes a member out of an object, with its comma and the white space before it.
-// It undoes what insert does.
-func remove(data []byte, from node, i int) []byte {
+// It undoes what insert does. Whole is the document, of which from is a part.
+func remove(data []byte, whole, from node, i int) []byte {
 	m := from.members[i]
 	start := len(bytes.TrimRight(data[:m.key.start], " \t\r\n"))
 	if len(from.members) == 1 && m.comma < 0 && start == from.start+1 &&
@@ -103,9 +103,11 @@ func remove(data []byte, from node, i int) []byte {
 		default:
 			left = apply(data, splice{start, m.value.end, ""})
 		}
-		if _, err := parse(left); err == nil {
+		// A comment before it may need its line break: or it would take in what follows, the
+		// end of the object or a whole member.
+		if root, err := parse(left); err == nil && root.size() == whole.size()-1-m.value.size() {
 			return left
-		} // else a comment before it needs its line break
+		}
 	}
 	return data
 }

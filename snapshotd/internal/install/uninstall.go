@@ -14,6 +14,17 @@ import (
 // remembered. The program is the path of snapshotd. If nobody has changed the file since, it
 // gets back every byte that it had.
 func Uninstall(c Client, system settings.System, records *Records, program, name, fallback string) (Plan, error) {
+	plan, err := planUninstall(c, system, records, program, name, fallback)
+	if err == nil && plan.Status == Removed {
+		err = plan.verify(plan.used != nil && plan.used.Replaced != "")
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	return plan, nil
+}
+
+func planUninstall(c Client, system settings.System, records *Records, program, name, fallback string) (Plan, error) {
 	conf, err := c.read(system)
 	if err != nil {
 		return Plan{}, err
@@ -52,10 +63,10 @@ func Uninstall(c Client, system settings.System, records *Records, program, name
 		return plan, nil
 	}
 	if known != nil && known.Lone && len(conf.list().members) == 1 {
-		plan.After = remove(conf.data, conf.root, conf.servers)
+		plan.After = remove(conf.data, conf.root, conf.root, conf.servers)
 		return plan, nil
 	}
-	plan.After = remove(conf.data, conf.list(), place)
+	plan.After = remove(conf.data, conf.root, conf.list(), place)
 	return plan, nil
 }
 

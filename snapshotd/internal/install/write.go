@@ -18,7 +18,10 @@ func (p Plan) Do(records *Records) (backup string, err error) {
 	case Restored, Removed, Absent:
 		return p.undo(records)
 	}
-	old := records.of(p.File, p.Name)
+	var old *record
+	if found := records.of(p.File, p.Name); found != nil {
+		old = new(*found)
+	}
 	goesOn := old != nil && p.Exists && old.After == sum(p.Before)
 	made := record{
 		File: p.File, Name: p.Name, Replaced: p.replaced, Created: !p.Exists, Lone: p.lone,
@@ -39,13 +42,19 @@ func (p Plan) Do(records *Records) (backup string, err error) {
 			made.Backup = "" // it has an entry of ours, too: not to be put back whole
 		}
 	}
-	if err := p.write(); err != nil {
-		if !goesOn && backup != "" {
-			err = errors.Join(err, os.Remove(backup))
+	// Remembered first: what is not done after all is forgotten again, but what was done and
+	// not remembered could not be undone byte for byte.
+	err = records.add(made)
+	if err == nil {
+		if err = p.write(); err == nil {
+			return backup, nil
 		}
-		return "", err
+		err = errors.Join(err, records.putBack(made, old))
 	}
-	return backup, records.add(made)
+	if !goesOn && backup != "" {
+		err = errors.Join(err, os.Remove(backup))
+	}
+	return "", err
 }
 
 // backUp copies the file to a free name beside it.
@@ -90,6 +99,17 @@ func (p Plan) write() error {
 	} else if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
+	if p.Remains {
+		return writeWhole(path, p.After, mode, p.unchanged)
+	}
+	if err := p.unchanged(path); err != nil {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// unchanged says that the file is not any more what was planned for, if it is not.
+func (p Plan) unchanged(path string) error {
 	now, err := os.ReadFile(path)
 	if err != nil && (p.Exists || !errors.Is(err, fs.ErrNotExist)) {
 		return err
@@ -97,14 +117,12 @@ func (p Plan) write() error {
 	if p.Exists != (err == nil) || !bytes.Equal(now, p.Before) {
 		return fmt.Errorf("%s has just been changed by another program: nothing was written, try again", p.File)
 	}
-	if !p.Remains {
-		return os.Remove(path)
-	}
-	return writeWhole(path, p.After, mode)
+	return nil
 }
 
-// writeWhole replaces a file in one step.
-func writeWhole(path string, data []byte, mode fs.FileMode) error {
+// writeWhole replaces a file in one step, if ready has nothing against it in the moment
+// before.
+func writeWhole(path string, data []byte, mode fs.FileMode, ready func(path string) error) error {
 	partial, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.partial")
 	if err != nil {
 		return err
@@ -116,6 +134,9 @@ func writeWhole(path string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	if err := os.Chmod(partial.Name(), mode); err != nil {
+		return err
+	}
+	if err := ready(path); err != nil {
 		return err
 	}
 	return os.Rename(partial.Name(), path)

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
@@ -82,6 +83,9 @@ func (w *ArchiveWriter) user(owner store.Owner, snapshots iter.Seq2[store.Snapsh
 		if err != nil {
 			return n, err
 		}
+		if err := restorable(snapshot); err != nil {
+			return n, fmt.Errorf("write the archive: %w", err)
+		}
 		if err := WriteLine(w.out, snapshot); err != nil {
 			return n, fmt.Errorf("write the archive: %w", err)
 		}
@@ -92,6 +96,21 @@ func (w *ArchiveWriter) user(owner store.Owner, snapshots iter.Seq2[store.Snapsh
 	}
 	_, err = w.flushed()
 	return n, err
+}
+
+// restorable says why a snapshot could not be taken from an archive as it is. It is asked
+// when the archive is made, while there is still what it is made of.
+func restorable(s store.Snapshot) error {
+	for _, text := range []string{s.Name, s.Summary, s.Context, s.NextSteps, s.ContinuationPrompt} {
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("%w: a text of snapshot %d is not UTF-8, which JSON must be: a copy of the whole file, by backup without --portable, has it as it is", store.ErrInvalid, s.ID)
+		}
+	}
+	if s.ID == 0 { // which is for what has none yet
+		return fmt.Errorf("%w: a snapshot has the id 0", store.ErrInvalid)
+	}
+	_, err := store.Importable(s)
+	return err
 }
 
 // flushed writes out what is buffered and returns where the file ends.
@@ -127,7 +146,7 @@ type ArchivedUser struct {
 	line      int   // the number of the line before it
 }
 
-// IsArchive says whether a file begins as an archive does.
+// IsArchive says whether a file begins as an archive does. A folder does not.
 func IsArchive(path string) (bool, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -137,12 +156,23 @@ func IsArchive(path string) (bool, error) {
 	if info, err := file.Stat(); err != nil || info.IsDir() {
 		return false, err
 	}
-	line, err := bufio.NewReader(io.LimitReader(file, 1024)).ReadBytes('\n')
-	if err != nil {
-		return false, nil //nolint:nilerr // too short, or no text
+	is, err := beginsAsArchive(file)
+	if err != nil { // what cannot be read is not known to be none
+		return false, fmt.Errorf("read the beginning of %s: %w", path, err)
+	}
+	return is, nil
+}
+
+// longestStart is within how many bytes the first line of an archive ends.
+const longestStart = 1024
+
+func beginsAsArchive(in io.Reader) (bool, error) {
+	line, err := bufio.NewReader(io.LimitReader(in, longestStart)).ReadBytes('\n')
+	if errors.Is(err, io.EOF) {
+		return false, nil // too short, or no text
 	}
 	m, ok := parseMark(line)
-	return ok && m.Archive != nil && *m.Archive == "snapshotd", nil
+	return err == nil && ok && m.Archive != nil && *m.Archive == "snapshotd", err
 }
 
 // parseMark reads a line as a mark, if it begins as we write one: so that a long line of
@@ -191,6 +221,9 @@ func (a *Archive) scan() error {
 		case err != nil:
 			return err
 		case ok && m.User != nil:
+			if err := a.unused(*m.User); err != nil {
+				return fmt.Errorf("line %d: %w", lines.line, err)
+			}
 			one := ArchivedUser{Owner: store.Owner{User: *m.User, Issuer: m.Issuer, Subject: m.Subject}, start: lines.offset, line: lines.line}
 			if one.Snapshots, err = lines.section(one.User); err != nil {
 				return err
@@ -201,11 +234,36 @@ func (a *Archive) scan() error {
 			if m.Users != int64(len(a.Users)) || m.Snapshots != total {
 				return fmt.Errorf("its end counts %d users and %d snapshots, and there are %d and %d", m.Users, m.Snapshots, len(a.Users), total)
 			}
-			return nil
+			return lines.ended()
 		default:
 			return fmt.Errorf("line %d: it belongs to no user", lines.line)
 		}
 	}
+}
+
+// unused says what is wrong with the key of a user who begins here. It becomes the name of
+// a folder, and an archive may come from anywhere: one that would lead elsewhere is refused.
+func (a *Archive) unused(key string) error {
+	if key != "" && !store.IsUserKey(key) {
+		return fmt.Errorf("%q is no user's key: it must be a name without a separator", key)
+	}
+	if slices.ContainsFunc(a.Users, func(u ArchivedUser) bool { return u.User == key }) {
+		return fmt.Errorf("user %q is there twice", key)
+	}
+	return nil
+}
+
+// ended says that there is more behind the end of an archive, if there is: what stands
+// there, such as another archive, would be left out.
+func (r *Reader) ended() error {
+	_, err := r.next()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("line %d: there is more behind its end: each archive must be a file of its own", r.line)
 }
 
 // section reads the snapshots of a user and their end.

@@ -2,11 +2,13 @@ package portable
 
 import (
 	"errors"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
@@ -82,6 +84,7 @@ func TestAnArchiveThatIsNotWholeIsRefused(t *testing.T) {
 		user  = `{"user":"u","issuer":"i","subject":"s"}` + "\n"
 		one   = `{"id":1,"summary":"s","context":"c","created_at":"2025-10-26 12:00:00"}` + "\n"
 		done  = `{"end":"u","snapshots":1}` + "\n"
+		other = `{"user":"o"}` + "\n" + `{"end":"o"}` + "\n"
 		end   = `{"archive":"end","users":1,"snapshots":1}` + "\n"
 	)
 	for text, want := range map[string]string{
@@ -95,8 +98,26 @@ func TestAnArchiveThatIsNotWholeIsRefused(t *testing.T) {
 		begin + user + one + user + done + end: "line 4: it must be the end",
 		begin + one + end:                      "line 2: it belongs to no user",
 		begin + user + one + one + done + end:  "line 4: its id is 1",
-		begin + user + strings.Replace(one, "2025", "long ago", 1) + done + end: "line 3: ",
-		begin + user + one + done + user + one + done + end:                     "counts 1 users and 1 snapshots, and there are 2 and 2",
+		begin + user + strings.Replace(one, "2025", "long ago", 1) + done + end:                "line 3: ",
+		begin + user + one + done + user + one + done + end:                                    `line 5: user "u" is there twice`,
+		begin + user + one + done + other + end:                                                "counts 1 users and 1 snapshots, and there are 2 and 1",
+		begin + user + one + done + end + begin + user + one + done + end:                      "line 6: there is more behind its end",
+		begin + user + one + done + end + "\x00\x00":                                           "line 6: there is more behind its end",
+		begin + user + one + done + end + "\n\r\n":                                             "",
+		strings.ReplaceAll(begin+user+one+done+end, "\n", "\r\n"):                              "",
+		begin + strings.ReplaceAll(user+one+done, `"u"`, `".."`) + end:                         `line 2: ".." is no user's key`,
+		begin + strings.ReplaceAll(user+one+done, `"u"`, `"../../u"`) + end:                    "is no user's key",
+		begin + strings.ReplaceAll(user+one+done, `"u"`, `"/u"`) + end:                         "is no user's key",
+		begin + strings.ReplaceAll(user+one+done, `"u"`, `"\\u"`) + end:                        "is no user's key",
+		begin + strings.ReplaceAll(user+one+done, `"u"`, `"."`) + end:                          "is no user's key",
+		begin + strings.ReplaceAll(user+one+done, `"u"`, `""`) + end:                           "", // a local user
+		begin + strings.ReplaceAll(user+one+done, `"u"`, `"\u0000"`) + end:                     "is no user's key",
+		begin + user + strings.Replace(one, `"id":1`, `"id":0`, 1) + done + end:                "line 3: its id is 0",
+		begin + user + strings.Replace(one, `"id":1`, `"id":-1`, 1) + done + end:               "line 3: its id is -1",
+		begin + user + strings.Replace(one, `"id":1`, `"id":9007199254740992`, 1) + done + end: "line 3: ",
+		begin + user + strings.Replace(one, `"id":1`, `"id":1.5`, 1) + done + end:              "line 3: ",
+		begin + user + strings.Replace(one, `:"s"`, ":\"\xed\xa0\x80\"", 1) + done + end:       "line 3: it is not UTF-8",
+		begin + user + strings.Replace(one, `"s"`, "\"\x00\"", 1) + done + end:                 "line 3: ",
 	} {
 		path := filepath.Join(t.TempDir(), "a.jsonl")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -111,6 +132,55 @@ func TestAnArchiveThatIsNotWholeIsRefused(t *testing.T) {
 		}
 		if is, err := IsArchive(path); err != nil || is != strings.HasPrefix(text, `{"archive"`) {
 			t.Errorf("%q: archive %v, %v", text, is, err)
+		}
+	}
+}
+
+// TestWhatCouldNotBeRestoredIsNotArchived is about rows that other programs wrote: an archive
+// is no backup if it is refused when it is needed.
+func TestWhatCouldNotBeRestoredIsNotArchived(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "a.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w, err := NewArchiveWriter(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(change func(*store.Snapshot)) store.Snapshot {
+		s := numbered(5)
+		change(&s)
+		return s
+	}
+	for _, s := range []store.Snapshot{
+		with(func(s *store.Snapshot) { s.CreatedAt = "yesterday" }), with(func(s *store.Snapshot) { s.ID = store.MaxID + 1 }),
+		with(func(s *store.Snapshot) { s.ID = 0 }), with(func(s *store.Snapshot) { s.ID = -5 }),
+		with(func(s *store.Snapshot) { s.Context = "caf\xe9" }), with(func(s *store.Snapshot) { s.ContinuationPrompt = "\xff" }),
+	} {
+		_, err := w.User(store.Owner{User: "u"}, func(yield func(store.Snapshot, error) bool) { yield(s, nil) })
+		if !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("%+v: %v", s, err)
+		}
+	}
+	if _, err := w.User(store.Owner{User: "u"}, some(nil, 1)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFileThatCannotBeReadIsNotTakenForNoArchive(t *testing.T) {
+	folder := t.TempDir()
+	if is, err := IsArchive(folder); is || err != nil { // the folder that "backup --all" makes
+		t.Errorf("a folder: %v, %v", is, err)
+	}
+	if is, err := IsArchive(filepath.Join(folder, "none")); is || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v, %v", is, err)
+	}
+	broken := errors.New("input/output error")
+	for text, want := range map[string]error{"": broken, `{"archive":"snapshotd",`: broken, `{"archive":"snapshotd","version":1}` + "\n": nil} {
+		is, err := beginsAsArchive(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)))
+		if !errors.Is(err, want) || is != (want == nil) {
+			t.Errorf("%q and then nothing more can be read: %v, %v", text, is, err)
 		}
 	}
 }

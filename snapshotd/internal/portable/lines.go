@@ -12,8 +12,10 @@ import (
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
 
-// MaxLine is how long a line may be that is read, in bytes.
-const MaxLine = 64 << 20
+// MaxLine is how long a line may be that is written and read, in bytes, its end included.
+// It holds all that a client can send as text in a message of 64 MiB: characters that take
+// up to twice the room as JSON escapes, and a continuation prompt that has them again.
+const MaxLine = 256 << 20
 
 // record is one snapshot as a line.
 type record struct {
@@ -27,29 +29,51 @@ type record struct {
 	ContinuationPrompt string `json:"continuation_prompt,omitempty"`
 }
 
-// WriteLine writes a snapshot as one line of JSON.
-func WriteLine(w io.Writer, s store.Snapshot) error {
+// WriteLine writes a snapshot as one line of JSON. One that is longer than MaxLine is an
+// error that wraps [store.ErrInvalid], since nobody could read it.
+func WriteLine(w io.Writer, s store.Snapshot) error { return writeLine(w, s, MaxLine) }
+
+func writeLine(w io.Writer, s store.Snapshot, longest int) error {
 	r := record{ID: s.ID, Name: s.Name, Summary: &s.Summary, Context: &s.Context, NextSteps: s.NextSteps, CreatedAt: s.CreatedAt}
 	if s.ContinuationPrompt != s.Prompt() {
 		r.ContinuationPrompt = s.ContinuationPrompt
 	}
-	encoder := json.NewEncoder(w) // ends each value with a line break
+	encoder := json.NewEncoder(boundedLine{w, longest}) // ends each value with a line break
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(r)
+	if err := encoder.Encode(r); err != nil {
+		return fmt.Errorf("snapshot %d: %w", s.ID, err)
+	}
+	return nil
+}
+
+// boundedLine passes on what is written in one piece, as an encoder of JSON does with a value.
+type boundedLine struct {
+	out     io.Writer
+	longest int
+}
+
+func (l boundedLine) Write(p []byte) (int, error) {
+	if len(p) > l.longest {
+		return 0, fmt.Errorf("%w: it would be a line of %d bytes, and %d are what can be read again", store.ErrInvalid, len(p), l.longest)
+	}
+	return l.out.Write(p)
 }
 
 // Reader reads what WriteLine wrote. Members that it does not know are passed over,
 // and so are empty lines.
 type Reader struct {
-	lines  *bufio.Scanner
-	line   int   // how many were read
-	offset int64 // where the next one begins
+	lines   *bufio.Scanner
+	longest int
+	line    int   // how many were read
+	offset  int64 // where the next one begins
 }
 
 // NewReader reads lines from in.
-func NewReader(in io.Reader) *Reader {
-	r := &Reader{lines: bufio.NewScanner(in)}
-	r.lines.Buffer(make([]byte, 0, 64<<10), MaxLine)
+func NewReader(in io.Reader) *Reader { return newReader(in, MaxLine) }
+
+func newReader(in io.Reader, longest int) *Reader {
+	r := &Reader{lines: bufio.NewScanner(in), longest: longest}
+	r.lines.Buffer(make([]byte, 0, min(longest, 64<<10)), longest)
 	r.lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
 		advance, token, err := bufio.ScanLines(data, atEOF)
 		r.offset += int64(advance)
@@ -67,7 +91,7 @@ func (r *Reader) next() ([]byte, error) {
 		}
 	}
 	if err := r.lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return nil, fmt.Errorf("line %d: it is longer than %d MiB", r.line+1, MaxLine>>20)
+		return nil, fmt.Errorf("line %d: it is longer than %d bytes", r.line+1, r.longest)
 	} else if err != nil {
 		return nil, fmt.Errorf("after line %d: %w", r.line, err)
 	}

@@ -52,18 +52,43 @@ func TestLinesAreReadBack(t *testing.T) {
 func TestBadLinesAreNamed(t *testing.T) {
 	const good = `{"id":1,"summary":"s","context":"c","created_at":"2025-10-26 12:00:00","more":[]}` + "\n"
 	for text, want := range map[string]string{
-		good + "nonsense":                   "line 2: it must be one snapshot as a JSON object",
-		good + "\n" + `{"id":2}`:            "line 3: a snapshot needs summary, context and created_at",
-		good + "{\"summary\":\"\xff\"}":     "line 2: it is not UTF-8",
-		good + `{"id":"2"}`:                 "line 2:",
-		good + strings.Repeat(" ", MaxLine): "line 2: it is longer than 64 MiB",
+		good + "nonsense":                "line 2: it must be one snapshot as a JSON object",
+		good + "\n" + `{"id":2}`:         "line 3: a snapshot needs summary, context and created_at",
+		good + "{\"summary\":\"\xff\"}":  "line 2: it is not UTF-8",
+		good + `{"id":"2"}`:              "line 2:",
+		good + strings.Repeat(" ", 1000): "line 2: it is longer than 1000 bytes",
 	} {
-		r := NewReader(strings.NewReader(text))
+		r := newReader(strings.NewReader(text), 1000)
 		if _, err := r.Next(); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.Next(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestWhatIsWrittenCanBeRead holds the writer to the bound of the reader: what is found too
+// long when it is read has been lost by then.
+func TestWhatIsWrittenCanBeRead(t *testing.T) {
+	s := snapshot(store.Draft{Summary: "\u2028\u2029", Context: "c"})
+	var whole bytes.Buffer
+	if err := WriteLine(&whole, s); err != nil {
+		t.Fatal(err)
+	}
+	for longest, fits := range map[int]bool{whole.Len() - 1: false, whole.Len(): true} {
+		var b bytes.Buffer
+		err := writeLine(&b, s, longest)
+		if fits != (err == nil) || !fits && (b.Len() > 0 || !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), "snapshot 5")) {
+			t.Errorf("%d bytes: written %d, %v", longest, b.Len(), err)
+		}
+		_, err = newReader(&whole, longest).Next()
+		if fits != (err == nil) {
+			t.Errorf("%d bytes: read %v", longest, err)
+		}
+		whole.Reset()
+		if err := WriteLine(&whole, s); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -41,7 +41,8 @@ func copyAside(ctx context.Context, file string, version int) error {
 		if !errors.Is(err, os.ErrExist) {
 			return err
 		}
-		if same, err := sameContent(name, free); err != nil || same {
+		same, err := sameContent(name, free)
+		if same || err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		free = fmt.Sprintf("%s.v%d.%d.bak", file, version, n)
@@ -90,8 +91,8 @@ func endOfBoth(errs ...error) error {
 	return nil
 }
 
-// syncFolder makes the names in a folder durable, where the system can.
-func syncFolder(path string) error {
+// SyncFolder makes the names of files in a folder durable, where the system can.
+func SyncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}

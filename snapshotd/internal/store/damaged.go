@@ -4,14 +4,21 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 )
 
 // logSuffixes are the files that SQLite keeps beside a database in use.
-var logSuffixes = []string{"-wal", "-shm"}
+var logSuffixes = []string{"-wal", "-shm", "-journal"}
+
+// hasLog says whether a log stands beside a name, of a file that is there or of one that
+// was removed without it. SQLite plays such a log into whatever file has the name.
+func hasLog(path string) bool {
+	return slices.ContainsFunc(logSuffixes, func(suffix string) bool { return exists(path + suffix) })
+}
 
 // putInPlace gives a staged file its name, which is free, or that of what is no
-// database. The latter is moved aside, its log with it: SQLite would take it for the
-// new file's.
+// database. The latter is moved aside, and its log with it, even if that is all there is:
+// SQLite would take it for the new file's.
 func putInPlace(staged, to string, target target) (aside string, err error) {
 	if target.damaged {
 		if aside, err = moveAside(to); err != nil {
@@ -21,15 +28,20 @@ func putInPlace(staged, to string, target target) (aside string, err error) {
 	return aside, publish(staged, to)
 }
 
-func moveAside(path string) (string, error) {
+// moveAside returns the new name of the file, or of its log if that is all there is.
+func moveAside(path string) (moved string, err error) {
 	aside := freeAside(path)
 	for _, suffix := range append([]string{""}, logSuffixes...) {
 		err := os.Rename(path+suffix, aside+suffix)
-		if err != nil && !(suffix != "" && errors.Is(err, os.ErrNotExist)) {
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case err != nil:
 			return "", err
+		case moved == "":
+			moved = aside + suffix
 		}
 	}
-	return aside, nil
+	return moved, nil
 }
 
 // copyDamaged copies a database and its log byte by byte.
@@ -60,7 +72,7 @@ func copyBytes(from, to string) error {
 
 func freeAside(path string) string {
 	for n := 1; ; n++ {
-		if name := asideName(path, n); !exists(name) {
+		if name := asideName(path, n); !exists(name) && !hasLog(name) {
 			return name
 		}
 	}

@@ -38,7 +38,7 @@ func (f Folder) Owner(ctx context.Context, key string) (Owner, error) {
 // IsUserKey says whether a key can be that of a user in a folder: it names a folder there,
 // and not one elsewhere.
 func IsUserKey(key string) bool {
-	return key != "" && filepath.IsLocal(key) && !strings.ContainsAny(key, `/\:`) && key != "."
+	return key != "" && filepath.IsLocal(key) && !strings.ContainsAny(key, "/\\:\x00") && key != "."
 }
 
 // Users implements [Source]. Each file is opened for reading only, and no longer than

@@ -14,10 +14,17 @@ import (
 // restorePages is how many pages are written between two looks at the context.
 const restorePages = 256
 
+// overwriting is what is known of a database that is about to be overwritten.
+type overwriting struct {
+	found target // before the staged file was made
+	owner Owner  // whose the staged file is
+	Restoration
+}
+
 // overwrite writes a staged file over a database that may be in use, and returns
 // where the copy of what was there is.
-func overwrite(ctx context.Context, staged, to string, target target, how Restoration) (aside string, err error) {
-	if err := prepareFile(to, how.Private); err != nil {
+func overwrite(ctx context.Context, staged, to string, o overwriting) (aside string, err error) {
+	if err := prepareFile(to, o.Private); err != nil {
 		return "", err
 	}
 	db, err := sql.Open("sqlite", dataSource(to))
@@ -45,7 +52,7 @@ func overwrite(ctx context.Context, staged, to string, target target, how Restor
 		if err != nil {
 			return err
 		}
-		aside, err = overwriteLocked(ctx, restoring, to, target, how)
+		aside, err = overwriteLocked(ctx, restoring, to, o)
 		// Unless all steps were made, this takes back those that were.
 		return errors.Join(err, restoring.Finish())
 	})
@@ -53,13 +60,24 @@ func overwrite(ctx context.Context, staged, to string, target target, how Restor
 }
 
 // overwriteLocked makes the steps of an online backup. The first takes the file's
-// write lock, so that nobody saves between the copy that is put aside and the end.
-func overwriteLocked(ctx context.Context, restoring *sqlite.Backup, to string, target target, how Restoration) (aside string, err error) {
+// write lock, so that nobody saves between the copy that is put aside and the end. What
+// was written before it is looked for only then: the file may have been empty when the
+// restore began, and nobody's.
+func overwriteLocked(ctx context.Context, restoring *sqlite.Backup, to string, o overwriting) (aside string, err error) {
 	more, err := lockingStep(ctx, restoring)
 	if err != nil {
 		return "", err
 	}
-	if target.used {
+	now, err := lookAtDatabase(ctx, to, o.Restoration)
+	switch {
+	case err != nil:
+		return "", err
+	case now.damaged:
+		return "", ErrCorrupt
+	case sameOwner(now.owner, o.found.owner) != nil && sameOwner(now.owner, o.owner) != nil:
+		return "", fmt.Errorf("%w, since a moment", ErrOwner)
+	}
+	if now.used {
 		if aside, err = putAside(ctx, to); err != nil {
 			return "", fmt.Errorf("copy the file aside before overwriting it: %w", err)
 		}
@@ -71,9 +89,9 @@ func overwriteLocked(ctx context.Context, restoring *sqlite.Backup, to string, t
 		if more, err = restoring.Step(restorePages); err != nil {
 			return aside, err
 		}
-		if how.Progress != nil {
-			size, total := max(target.pageSize, 1), int64(restoring.PageCount())
-			how.Progress((total-int64(restoring.Remaining()))*size, total*size)
+		if o.Progress != nil {
+			size, total := max(now.pageSize, 1), int64(restoring.PageCount())
+			o.Progress((total-int64(restoring.Remaining()))*size, total*size)
 		}
 	}
 	return aside, nil

@@ -53,14 +53,14 @@ func Restore(ctx context.Context, from, to string, how Restoration) (Restored, e
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return Restored{}, wrap("restore", err)
 	}
-	staged, err := stage(ctx, from, to, target, how)
+	staged, owner, err := stage(ctx, from, to, target, how)
 	if err != nil {
 		return Restored{}, err
 	}
 	defer removePartial(staged) //nolint:errcheck // gone if it was given the name itself
 	var restored Restored
 	if target.usable {
-		restored.Aside, err = overwrite(ctx, staged, to, target, how)
+		restored.Aside, err = overwrite(ctx, staged, to, overwriting{target, owner, how})
 	} else {
 		restored.Aside, err = putInPlace(staged, to, target)
 	}
@@ -74,7 +74,7 @@ func Restore(ctx context.Context, from, to string, how Restoration) (Restored, e
 // target is what is in the place of a restored file.
 type target struct {
 	usable   bool // it is there, and a database
-	damaged  bool // it is there, and none
+	damaged  bool // it is there, and none; or only its log is
 	used     bool // it has snapshots
 	owner    Owner
 	pageSize int64
@@ -83,7 +83,7 @@ type target struct {
 func lookAtTarget(ctx context.Context, from, to string, how Restoration) (target, error) {
 	info, err := os.Stat(to)
 	if errors.Is(err, os.ErrNotExist) {
-		return target{}, nil
+		return target{damaged: hasLog(to)}, nil
 	}
 	if err != nil {
 		return target{}, err
@@ -91,6 +91,12 @@ func lookAtTarget(ctx context.Context, from, to string, how Restoration) (target
 	if source, err := os.Stat(from); err == nil && os.SameFile(source, info) {
 		return target{}, fmt.Errorf("%w: it is the copy itself", ErrInvalid)
 	}
+	return lookAtDatabase(ctx, to, how)
+}
+
+// lookAtDatabase is asked twice: before anything is done, and, because others may have
+// written meanwhile, when the write lock keeps them from it.
+func lookAtDatabase(ctx context.Context, to string, how Restoration) (target, error) {
 	db, version, err := openCopied(ctx, to)
 	if errors.Is(err, ErrCorrupt) {
 		return target{damaged: true}, nil
@@ -115,78 +121,80 @@ func lookAtTarget(ctx context.Context, from, to string, how Restoration) (target
 	} else if err != nil && !errors.Is(kindOf(err), ErrCorrupt) {
 		return target{}, err
 	}
-	if version > 0 {
-		err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM snapshots)`).Scan(&found.used)
-		if errors.Is(kindOf(err), ErrCorrupt) {
-			found.used = true // and copied aside as far as it can be
-		} else if err != nil {
-			return target{}, err
-		}
+	asked := `SELECT EXISTS (SELECT 1 FROM snapshots)`
+	if version == 0 { // it is empty, or another program's, which is somebody's all the same
+		asked = `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'snapshotd~_%' ESCAPE '~' AND name NOT LIKE 'sqlite~_%' ESCAPE '~')`
+	}
+	err = db.QueryRowContext(ctx, asked).Scan(&found.used)
+	if errors.Is(kindOf(err), ErrCorrupt) {
+		found.used = true // and copied aside as far as it can be
+	} else if err != nil {
+		return target{}, err
 	}
 	if found.used && how.Vacant {
-		return target{}, fmt.Errorf("%w: it has snapshots", os.ErrExist)
+		return target{}, fmt.Errorf("%w: it has snapshots, or is another program's", os.ErrExist)
 	}
 	return found, nil
 }
 
 // stage makes a file beside the target that has what the target is to hold, and
-// returns its name.
-func stage(ctx context.Context, from, to string, target target, how Restoration) (string, error) {
+// returns its name and whose it is.
+func stage(ctx context.Context, from, to string, target target, how Restoration) (staged string, owner Owner, err error) {
 	db, version, err := openCopied(ctx, from)
 	if err != nil {
-		return "", err
+		return "", owner, err
 	}
 	defer db.Close()
 	all, err := loadMigrations()
 	switch {
 	case err != nil:
-		return "", err
+		return "", owner, err
 	case version == 0:
-		return "", fmt.Errorf("restore from %s: %w: there is no table snapshots", from, ErrForeign)
+		return "", owner, fmt.Errorf("restore from %s: %w: there is no table snapshots", from, ErrForeign)
 	case version > len(all):
-		return "", fmt.Errorf("restore from %s: %w: its schema is %d and this one knows %d; upgrade snapshotd", from, ErrNewer, version, len(all))
+		return "", owner, fmt.Errorf("restore from %s: %w: its schema is %d and this one knows %d; upgrade snapshotd", from, ErrNewer, version, len(all))
 	}
 	if target.pageSize > 0 { // a file with a log keeps the size of its pages
 		if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA page_size = %d", target.pageSize)); err != nil {
-			return "", wrap("restore from "+from, err)
+			return "", owner, wrap("restore from "+from, err)
 		}
 	}
-	staged, err := vacuumInto(ctx, db, to, nil)
+	staged, err = vacuumInto(ctx, db, to, nil)
 	if err != nil {
-		return "", wrap("restore from "+from, err)
+		return "", owner, wrap("restore from "+from, err)
 	}
-	if err := finishStaged(ctx, staged, all, target, how); err != nil {
-		return "", errors.Join(wrap("restore from "+from, err), removePartial(staged))
+	if owner, err = finishStaged(ctx, staged, all, target, how); err != nil {
+		return "", owner, errors.Join(wrap("restore from "+from, err), removePartial(staged))
 	}
-	return staged, nil
+	return staged, owner, nil
 }
 
-// finishStaged checks a staged file, brings its schema up to date and gives it its owner.
-func finishStaged(ctx context.Context, staged string, all []migration, target target, how Restoration) error {
+// finishStaged checks a staged file, brings its schema up to date and gives it its owner,
+// whom it returns.
+func finishStaged(ctx context.Context, staged string, all []migration, target target, how Restoration) (owner Owner, err error) {
 	db, err := sql.Open("sqlite", stagedSource(staged))
 	if err != nil {
-		return err
+		return owner, err
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	if err := apply(ctx, db, all); err != nil {
-		return err
+		return owner, err
 	}
 	problems, err := checkPages(ctx, db)
 	if err != nil {
-		return err
+		return owner, err
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("%w: %s", ErrCorrupt, problems[0].What)
+		return owner, fmt.Errorf("%w: %s", ErrCorrupt, problems[0].What)
 	}
-	owner, err := ownerOfRestored(ctx, db, target, how)
-	if err != nil {
-		return err
+	if owner, err = ownerOfRestored(ctx, db, target, how); err != nil {
+		return owner, err
 	}
 	if err := setOwner(ctx, db, owner); err != nil {
-		return err
+		return owner, err
 	}
-	return db.Close()
+	return owner, db.Close()
 }
 
 // stagedSource is the DSN of a file that nobody else uses: it needs no log, which

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -112,8 +113,11 @@ func reportSize(path string, total int64, progress func(done, total int64)) (sto
 }
 
 // publish gives a complete file its name, which must be free, and makes the name
-// durable.
+// durable. A name with the log of a database that is gone is not free.
 func publish(partial, path string) error {
+	if hasLog(path) {
+		return fmt.Errorf("%w: %s has a log beside it (%s): remove what is of no use", os.ErrExist, path, strings.Join(logSuffixes, ", "))
+	}
 	// Link, unlike Rename, never replaces a file that another process has made.
 	err := os.Link(partial, path)
 	if err != nil && !errors.Is(err, os.ErrExist) {
@@ -122,5 +126,5 @@ func publish(partial, path string) error {
 	if err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return SyncFolder(filepath.Dir(path))
 }

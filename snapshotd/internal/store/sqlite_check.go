@@ -123,14 +123,22 @@ func checkTotals(ctx context.Context, db *sql.DB) ([]Problem, error) {
 	return nil, nil
 }
 
-// checkRows looks for values that no snapshot server writes.
+// checkRows looks for values that no snapshot server writes, and that cannot be moved to
+// another store.
 func checkRows(ctx context.Context, db *sql.DB) ([]Problem, error) {
-	return collect(ctx, db, "check snapshots", func(rows *sql.Rows) (Problem, error) {
+	return collect(ctx, db, "check snapshots", func(rows *sql.Rows) (p Problem, err error) {
 		var id int64
 		var created string
-		err := rows.Scan(&id, &created)
-		return Problem{What: fmt.Sprintf("snapshot %d was created at %q, which is no time of the form 2025-10-26 12:00:00", id, created)}, err
-	}, `SELECT id, created_at FROM snapshots WHERE datetime(created_at) IS NOT created_at ORDER BY id LIMIT 20`)
+		var isTime bool
+		err = rows.Scan(&id, &created, &isTime)
+		if isTime {
+			p.What = fmt.Sprintf("snapshot %d has an id that is not from 1 to %d", id, int64(MaxID))
+		} else {
+			p.What = fmt.Sprintf("snapshot %d was created at %q, which is no time of the form 2025-10-26 12:00:00", id, created)
+		}
+		return p, err
+	}, `SELECT id, created_at, datetime(created_at) IS created_at FROM snapshots
+		WHERE datetime(created_at) IS NOT created_at OR id NOT BETWEEN 1 AND ? ORDER BY id LIMIT 20`, int64(MaxID))
 }
 
 // Repair implements [Store]. All that migrations made beyond the original's schema

@@ -117,7 +117,7 @@ func (p page) text() (string, error) {
 	var b strings.Builder
 	for _, snapshot := range p.whole {
 		if err := write(&b, snapshot); err != nil {
-			return "", fmt.Errorf("write snapshot %d: %w", snapshot.ID, err)
+			return "", fmt.Errorf("write the export: %w", err)
 		}
 	}
 	return b.String(), nil

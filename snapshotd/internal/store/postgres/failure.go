@@ -30,7 +30,13 @@ const (
 	codeUnsupported   = "0A000"
 	codeSyntax        = "42601"
 	codeNoFunction    = "42883"
+	codePreparedTwice = "42P05"
+	codeNotPrepared   = "26000"
 )
+
+// poolerAdvice is for a pooler that gives each transaction another connection, and does not
+// see to it that the statements are there that were prepared on the one before.
+const poolerAdvice = "a pooler stands between that keeps no prepared statements: add default_query_exec_mode=exec to the address"
 
 // codeOf is the SQLSTATE of an error, "" if the server did not make it.
 func codeOf(err error) string {
@@ -52,6 +58,9 @@ func wrap(doing string, err error) error {
 	}
 	if kind := kindOf(err); kind != nil && !errors.Is(err, kind) {
 		return fmt.Errorf("%s: %w (%w)", doing, kind, err)
+	}
+	if code := codeOf(err); code == codePreparedTwice || code == codeNotPrepared {
+		return fmt.Errorf("%s: %w (%s)", doing, err, poolerAdvice)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -50,8 +50,11 @@ func decodePlaces(in []byte) (p places) {
 		return int(v)
 	}
 	for field := range p {
-		at := 0
-		for range min(next(), len(in)) {
+		at, n := 0, min(next(), len(in))
+		if n > 0 {
+			p[field] = make([]int, 0, n)
+		}
+		for range n {
 			at += next()
 			p[field] = append(p[field], at)
 		}

@@ -3,9 +3,11 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
@@ -39,6 +41,8 @@ type lookup struct {
 	rarest   element
 	others   []element // that a snapshot must have beside it
 	depth    int       // how many of the newest matches are ranked
+	phrase   bool      // whether words must stand in an order
+	walks    bool      // see joined
 }
 
 func (s *Store) newLookup(ctx context.Context, tx pgx.Tx, query store.Query) (*lookup, error) {
@@ -71,6 +75,7 @@ func (s *Store) newLookup(ctx context.Context, tx pgx.Tx, query store.Query) (*l
 		l.rarity = append(l.rarity, least)
 	}
 	l.rarest.many = l.rarest.prefix && fewest == countedMatches
+	l.phrase = slices.ContainsFunc(l.patterns, func(p pattern) bool { return len(p) > 1 })
 	l.plan(many)
 	return l, results.Close()
 }
@@ -97,17 +102,63 @@ func (l *lookup) plan(manyWords bool) {
 // occurrences are those of each pattern in a snapshot.
 type occurrences [][fieldCount]int
 
-// match returns which of the snapshots match, and where.
-func (l *lookup) match(ctx context.Context, ids []int64, titles bool) (map[int64]occurrences, error) {
-	if len(ids) == 0 {
+// candidate is a snapshot that has all words, with those of its postings that were read on
+// the way.
+type candidate struct {
+	id       int64
+	postings []posting
+}
+
+// elements are all that a snapshot must have.
+func (l *lookup) elements() []element { return append([]element{l.rarest}, l.others...) }
+
+// joined are the elements whose places the statement for candidates reads as well, in the
+// order of its columns: none, or all words of a query that are no prefixes.
+func (l *lookup) joined() []element {
+	if !l.walks {
+		return nil
+	}
+	return slices.DeleteFunc(l.elements(), func(e element) bool { return e.prefix })
+}
+
+// dense is of how many snapshots one must have all words for the server to walk.
+const dense = 8
+
+// walk decides by a batch how the next is read. A phrase may need many. Where the words
+// stand together in many snapshots, the server does best to go along the postings of
+// each, which also reads those of snapshots that lack another word. Where they do not, it
+// is quicker to find out first which have all, and then to look for each word of each.
+func (l *lookup) walk(some []candidate) {
+	if several := l.rarest.prefix && !l.rarest.many; l.phrase && !several && len(some) > 0 {
+		l.walks = some[0].id-some[len(some)-1].id < int64(dense*len(some))
+	}
+}
+
+// apart are the elements that are not joined.
+func (l *lookup) apart() []element {
+	if !l.walks {
+		return l.elements()
+	}
+	return slices.DeleteFunc(l.elements(), func(e element) bool { return !e.prefix })
+}
+
+// match returns which of the snapshots match, and where. The postings of the elements
+// are read first.
+func (l *lookup) match(ctx context.Context, some []candidate, elements []element, titles bool) (map[int64]occurrences, error) {
+	if len(some) == 0 {
 		return nil, nil
 	}
-	all, err := l.postings(ctx, ids)
+	bySnapshot := make(map[int64][]posting, len(some))
+	ids := make([]int64, len(some))
+	for i, c := range some {
+		ids[i] = c.id
+		bySnapshot[c.id] = c.postings
+	}
+	more, err := l.postings(ctx, ids, elements)
 	if err != nil {
 		return nil, err
 	}
-	bySnapshot := make(map[int64][]posting)
-	for _, p := range all {
+	for _, p := range more {
 		bySnapshot[p.snapshot] = append(bySnapshot[p.snapshot], p)
 	}
 	found := make(map[int64]occurrences)
@@ -119,18 +170,18 @@ func (l *lookup) match(ctx context.Context, ids []int64, titles bool) (map[int64
 	return found, nil
 }
 
-// postings are those of all elements in the snapshots.
-func (l *lookup) postings(ctx context.Context, ids []int64) ([]posting, error) {
+// postings are those of elements in the snapshots.
+func (l *lookup) postings(ctx context.Context, ids []int64, elements []element) ([]posting, error) {
 	var words, from, to [][]byte
-	for _, e := range append(l.others[:len(l.others):len(l.others)], l.rarest) {
+	for _, e := range elements {
 		if e.prefix {
 			from, to = append(from, e.from), append(to, e.to)
 		} else {
 			words = append(words, e.from)
 		}
 	}
+	var at pgtype.DriverBytes // is decoded before the next row comes
 	scan := func(row pgx.CollectableRow) (p posting, err error) {
-		var at []byte
 		err = row.Scan(&p.snapshot, &p.word, &at)
 		p.places = decodePlaces(at)
 		return p, err
@@ -183,35 +234,73 @@ func (l *lookup) occurrences(postings []posting, titles bool) occurrences {
 
 // candidates returns snapshots that have all words, those below an id, the newest first.
 // For titles they are among the newest that have the rarest of them there.
-func (l *lookup) candidates(ctx context.Context, below int64, titles bool, limit int) ([]int64, error) {
+func (l *lookup) candidates(ctx context.Context, below int64, titles bool, limit int) ([]candidate, error) {
 	where := conditions{args: []any{l.owner, below}}
 	where.add(`true`)
 	var from, id string
 	switch {
 	case titles && l.rarest.many:
 		where.args = append(where.args, lookedTitles)
-		from, id = `SELECT w.id FROM (SELECT id FROM snapshotd_snapshots WHERE owner = $1 AND id < $2 ORDER BY id DESC LIMIT $3) AS w`, `w.id`
+		from, id = `(SELECT id FROM snapshotd_snapshots WHERE owner = $1 AND id < $2 ORDER BY id DESC LIMIT $3) AS w`, `w.id`
 		l.rarest.required(&where, id, titles)
 	case titles:
 		where.args = append(where.args, lookedTitles)
-		from, id = `SELECT w.snapshot FROM (SELECT DISTINCT snapshot FROM snapshotd_words WHERE owner = $1 AND title AND snapshot < $2
+		read := `DISTINCT snapshot`
+		if l.walks {
+			read = `snapshot, places`
+		}
+		from, id = `(SELECT `+read+` FROM snapshotd_words WHERE owner = $1 AND title AND snapshot < $2
 			AND `+l.rarest.condition(&where)+` ORDER BY snapshot DESC LIMIT $3) AS w`, `w.snapshot`
 	case l.rarest.many: // it has nearly every snapshot, and all of its words would be sorted
-		from, id = `SELECT s.id FROM snapshotd_snapshots AS s`, `s.id`
-		where.add(`s.owner = $1 AND s.id < $2`)
+		from, id = `snapshotd_snapshots AS w`, `w.id`
+		where.add(`w.owner = $1 AND w.id < $2`)
 		l.rarest.required(&where, id, titles)
-	case l.rarest.prefix:
-		from, id = `SELECT DISTINCT w.snapshot FROM snapshotd_words AS w`, `w.snapshot`
-		where.add(`w.owner = $1 AND w.snapshot < $2 AND ` + l.rarest.condition(&where))
 	default: // with "=" the index has the snapshots of the word in order
-		from, id = `SELECT w.snapshot FROM snapshotd_words AS w`, `w.snapshot`
-		where.add(`w.owner = $1 AND w.snapshot < $2 AND ` + l.rarest.condition(&where))
+		from, id = `snapshotd_words AS w`, `w.snapshot`
+		where.add(`w.owner = $1 AND w.snapshot < $2 AND ` + l.rarest.conditionOf(&where, `w.`))
+	}
+	return l.read(ctx, from, id, &where, titles, limit)
+}
+
+// read completes the statement for candidates, and runs it.
+func (l *lookup) read(ctx context.Context, from, id string, where *conditions, titles bool, limit int) ([]candidate, error) {
+	columns, joined := id, l.joined()
+	if l.rarest.prefix && !l.rarest.many && !titles { // it may have several words in a snapshot
+		columns = `DISTINCT ` + id
+	}
+	for i, e := range joined {
+		if !l.rarest.prefix && i == 0 { // it is what is read already
+			columns += `, w.places`
+			continue
+		}
+		table := fmt.Sprint("w", i)
+		columns += `, ` + table + `.places`
+		from += ` JOIN snapshotd_words AS ` + table + ` ON ` + table + `.owner = $1 AND ` + table + `.snapshot = ` + id + ` AND ` + table + `.word = ` + where.value(e.from)
+		if titles {
+			from += ` AND ` + table + `.title`
+		}
 	}
 	for _, e := range l.others {
-		e.required(&where, id, titles)
+		if e.prefix || joined == nil {
+			e.required(where, id, titles)
+		}
 	}
 	where.args = append(where.args, limit)
-	return collect(ctx, l.tx, pgx.RowTo[int64], from+` WHERE `+where.String()+` ORDER BY `+id+` DESC LIMIT `+where.last(), planned(where.args...)...)
+	var number int64
+	into, places := []any{&number}, make([]pgtype.DriverBytes, len(joined)) // are decoded before the next row comes
+	for i := range places {
+		into = append(into, &places[i])
+	}
+	return collect(ctx, l.tx, func(row pgx.CollectableRow) (candidate, error) {
+		if err := row.Scan(into...); err != nil {
+			return candidate{}, err
+		}
+		c := candidate{id: number, postings: make([]posting, len(joined))}
+		for i, e := range joined {
+			c.postings[i] = posting{snapshot: c.id, word: e.from, places: decodePlaces(places[i])}
+		}
+		return c, nil
+	}, `SELECT `+columns+` FROM `+from+` WHERE `+where.String()+` ORDER BY `+id+` DESC LIMIT `+where.last(), planned(where.args...)...)
 }
 
 // planned has the server plan a statement for these values. What is right for a rare word
@@ -220,11 +309,14 @@ func (l *lookup) candidates(ctx context.Context, below int64, titles bool, limit
 func planned(args ...any) []any { return append([]any{pgx.QueryExecModeCacheDescribe}, args...) }
 
 // condition is that a word passes, in SQL.
-func (e element) condition(where *conditions) string {
+func (e element) condition(where *conditions) string { return e.conditionOf(where, ``) }
+
+// conditionOf is condition for the word of a table, whose name ends with a point.
+func (e element) conditionOf(where *conditions, table string) string {
 	if !e.prefix {
-		return `word = ` + where.value(e.from)
+		return table + `word = ` + where.value(e.from)
 	}
-	return `word >= ` + where.value(e.from) + ` AND word < ` + where.value(e.to)
+	return table + `word >= ` + where.value(e.from) + ` AND ` + table + `word < ` + where.value(e.to)
 }
 
 // required adds that a snapshot has the element. The owner is $1.
@@ -240,24 +332,41 @@ func (e element) required(where *conditions, id string, titles bool) {
 func (l *lookup) newest(ctx context.Context, below int64, titles bool, limit int) (map[int64]occurrences, error) {
 	found := make(map[int64]occurrences)
 	looked := 0
-	for size := min(limit, firstBatch); ; size = min(2*size, largestBatch) {
-		ids, err := l.candidates(ctx, below, titles, size)
+	for size := min(limit, firstBatch); ; size = nextBatch(size, looked, len(found)) {
+		some, err := l.candidates(ctx, below, titles, size)
 		if err != nil {
 			return nil, err
 		}
-		hits, err := l.match(ctx, ids, titles)
+		hits, err := l.match(ctx, some, l.apart(), titles)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range ids {
-			if hits[id] != nil && len(found) < limit {
-				found[id] = hits[id]
+		for _, c := range some {
+			if hits[c.id] != nil && len(found) < limit {
+				found[c.id] = hits[c.id]
 			}
 		}
-		looked += len(ids)
-		if len(found) == limit || len(ids) < size || looked >= lookedAt && len(found) >= rankedAtLeast {
+		looked += len(some)
+		if !titles {
+			l.walk(some)
+		}
+		if len(found) == limit || len(some) < size || looked >= lookedAt && len(found) >= rankedAtLeast {
 			return found, nil
 		}
-		below = ids[len(ids)-1]
+		below = some[len(some)-1].id
 	}
+}
+
+// nextBatch is how many snapshots to look at next: twice as many each time, but not many more
+// than lookedAt in all if enough are found by then, nor many more than it takes to find
+// enough, if they go on to match as often as before.
+func nextBatch(size, looked, found int) int {
+	size = min(2*size, largestBatch)
+	switch {
+	case looked < lookedAt:
+		return max(firstBatch, min(size, lookedAt-looked))
+	case found > 0:
+		return max(firstBatch, min(size, (rankedAtLeast-found)*looked/found*5/4))
+	}
+	return size
 }

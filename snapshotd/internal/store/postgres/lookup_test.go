@@ -1,9 +1,14 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
+	"math"
+	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 	"github.com/snapgate/snapgate/snapshotd/internal/store/postgres/pgtest"
@@ -61,6 +66,63 @@ func TestARarePhraseOfFrequentWordsIsFound(t *testing.T) {
 		// Those with both in the summary, which are the oldest, before others.
 		if query == "first third" && found.Matches[0].ID > rare {
 			t.Errorf("the best is %d", found.Matches[0].ID)
+		}
+	}
+}
+
+// Which way the server goes is a matter of time and of nothing else.
+func TestBothWaysOfReadingFindTheSame(t *testing.T) {
+	s := acquire(t, open(t, pgtest.Shared(t).Database(t), Options{}), ownerOf("alice")).(*Store)
+	for i := range 120 {
+		draft := store.Draft{Summary: "one two", Context: "three one two three"}
+		switch {
+		case i%2 == 0:
+			draft = store.Draft{Name: "two", Summary: "x", Context: "one three two one"}
+		case i%3 == 0:
+			draft = store.Draft{Summary: "one two three", Context: "one"}
+		}
+		save(t, s, draft)
+	}
+	for _, text := range []string{`"one two"`, `"one two" three`, `"three one two"`, `"one thr"*`, `"o"* two`, `"one one"`} {
+		query, err := store.ParseQuery(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, titles := range []bool{false, true} {
+			var found [2]map[int64]occurrences
+			for i := range found {
+				err := s.read(patient(t), "search", func(ctx context.Context, tx pgx.Tx) error {
+					l, err := s.newLookup(ctx, tx, query)
+					if err != nil {
+						return err
+					}
+					l.walks, l.phrase = i == 1, false // which keeps it so
+					found[i], err = l.newest(ctx, math.MaxInt64, titles, 100)
+					return err
+				})
+				if err != nil {
+					t.Fatalf("%s: %v", text, err)
+				}
+			}
+			if !reflect.DeepEqual(found[0], found[1]) || len(found[0]) == 0 && !titles && text != `"one one"` {
+				t.Errorf("%s, titles %v: %d and %d found", text, titles, len(found[0]), len(found[1]))
+			}
+		}
+	}
+}
+
+func TestNoMoreIsLookedAtThanItTakes(t *testing.T) {
+	for name, test := range map[string]struct{ size, looked, found, want int }{
+		"the second batch":              {500, 500, 0, 1000},
+		"up to the bound":               {2000, 3500, 50, 500},
+		"a small first one":             {187, 187, 0, 500},
+		"enough for the rest":           {2000, 4000, 80, 1250},
+		"as many as there may be":       {4000, 7500, 1, largestBatch},
+		"nothing found so far":          {4000, 7500, 0, largestBatch},
+		"one more would be enough, too": {1000, 5000, 99, firstBatch},
+	} {
+		if got := nextBatch(test.size, test.looked, test.found); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}
 	}
 }

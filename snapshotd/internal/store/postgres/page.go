@@ -109,7 +109,7 @@ func (s *Store) filtered(ctx context.Context, tx pgx.Tx, filter store.Filter, qu
 		if err != nil {
 			return nil, err
 		}
-		hits, err := look.match(ctx, idsOf(some), false)
+		hits, err := look.match(ctx, bare(some), look.elements(), false)
 		if err != nil {
 			return nil, err
 		}
@@ -187,10 +187,11 @@ func (s *Store) Names(ctx context.Context, prefix string, limit int) (names []st
 	return names, err
 }
 
-func idsOf(entries []store.Entry) []int64 {
-	ids := make([]int64, len(entries))
+// bare are snapshots of which no postings have been read.
+func bare(entries []store.Entry) []candidate {
+	some := make([]candidate, len(entries))
 	for i, e := range entries {
-		ids[i] = e.ID
+		some[i].id = e.ID
 	}
-	return ids
+	return some
 }

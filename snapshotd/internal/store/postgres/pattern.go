@@ -63,29 +63,51 @@ type posting struct {
 // postings these are.
 func (p pattern) occurrences(postings []posting) (counts [fieldCount]int) {
 	for field := range counts {
+		if len(p) == 1 { // wherever it stands
+			counts[field] = p[0].count(postings, field)
+			continue
+		}
 		var starts []int // where the pattern may begin, by the elements so far
 		for i, e := range p {
-			at := e.places(postings, field)
 			if i == 0 {
-				starts = at
-				continue
+				starts = e.places(postings, field)
+			} else {
+				at := e.places(postings, field)
+				starts = slices.DeleteFunc(starts, func(start int) bool {
+					_, found := slices.BinarySearch(at, start+e.at-p[0].at)
+					return !found
+				})
 			}
-			starts = slices.DeleteFunc(starts, func(start int) bool {
-				_, found := slices.BinarySearch(at, start+e.at-p[0].at)
-				return !found
-			})
+			if len(starts) == 0 {
+				break
+			}
 		}
 		counts[field] = len(starts)
 	}
 	return counts
 }
 
+// passes says whether a word is the element's, or one of them.
+func (e element) passes(word []byte) bool {
+	return bytes.Compare(word, e.from) >= 0 && bytes.Compare(word, e.to) < 0
+}
+
+// count is how many places there are.
+func (e element) count(postings []posting, field int) (n int) {
+	for i := range postings {
+		if e.passes(postings[i].word) {
+			n += len(postings[i].places[field])
+		}
+	}
+	return n
+}
+
 // places are those of all words that pass, in order. The slice is the caller's.
 func (e element) places(postings []posting, field int) []int {
 	var at []int
-	for _, p := range postings {
-		if bytes.Compare(p.word, e.from) >= 0 && bytes.Compare(p.word, e.to) < 0 {
-			at = append(at, p.places[field]...)
+	for i := range postings {
+		if e.passes(postings[i].word) {
+			at = append(at, postings[i].places[field]...)
 		}
 	}
 	slices.Sort(at)

@@ -26,6 +26,9 @@ func (d *Database) Acquire(ctx context.Context, owner store.Owner) (store.Store,
 	if !isKey(owner.User) {
 		return nil, nil, fmt.Errorf("%w: %q is no user's key", store.ErrInvalid, owner.User)
 	}
+	if !storable(owner.Issuer) || !storable(owner.Subject) {
+		return nil, nil, fmt.Errorf("%w: the issuer or the subject of user %s has a NUL character (U+0000), which PostgreSQL cannot store", store.ErrInvalid, owner.User)
+	}
 	s := &Store{database: d, owner: owner.User, user: owner.User}
 	d.mu.Lock()
 	known, ok := d.known[owner.User]

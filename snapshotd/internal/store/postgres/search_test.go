@@ -134,3 +134,11 @@ func TestCommonWordsAreFoundBeyondTheFirstBatch(t *testing.T) {
 		t.Errorf("%d of %d are ranked, %v", len(common.Matches), store.MaxRanked, err)
 	}
 }
+
+func idsOf(entries []store.Entry) []int64 {
+	ids := make([]int64, len(entries))
+	for i, e := range entries {
+		ids[i] = e.ID
+	}
+	return ids
+}

@@ -64,7 +64,7 @@ var searches = []struct{ name, query string }{
 	{"rare", "word19000"}, {"usual", "word50 word300"}, {"frequent", "word0"}, {"in_all", "common"},
 	{"two_frequent", "word5 word6"}, {"three_in_most", "word0 word1 common"}, {"six_frequent", "word0 word1 word2 word3 word4 common"},
 	{"frequent_and_rare", "common word0 word19000"}, {"name", "name7"},
-	{"phrase", `"common word7"`}, {"frequent_phrase", `"word0 word1"`}, {"long_phrase", `"word0 word1 word0"`},
+	{"phrase", `"common word7"`}, {"frequent_phrase", `"word0 word1"`}, {"long_phrase", `"word0 word1 word0"`}, {"usual_phrase", `"word20 word10"`},
 	{"one_letter", "w*"}, {"two_letters", "wo*"}, {"three_letters", "wor*"}, {"all_words", "word*"}, {"half_of_words", "word1*"},
 	{"many_words", "word15*"}, {"prefix", "word150*"}, {"prefixes", "word1* word2*"}, {"prefix_and_word", "word1* common"},
 	{"phrase_prefix", `"common word1"*`},

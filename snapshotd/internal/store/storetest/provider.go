@@ -20,6 +20,7 @@ func RunProvider(t *testing.T, open OpenProvider) {
 	for name, test := range map[string]func(t *testing.T, p store.Provider){
 		"UsersSeeOnlyTheirOwn":          testIsolation,
 		"AnotherOwnerOfAKeyIsRefused":   testOwners,
+		"OwnersOfLikeNamesAreApart":     testLikeOwners,
 		"UsersAreListedInOrder":         testUsers,
 		"OperatorsReachAUserByTheirKey": testAcquireUser,
 		"ManyUsersAtOnce":               testManyUsers,
