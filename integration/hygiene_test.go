@@ -75,7 +75,7 @@ func TestNoProcessIsLeft(t *testing.T) {
 			g.renew(t, s)
 			counted(t, g)
 
-			s.stdio = append(s.stdio, "idle_timeout 1s")
+			s.stdio = append(s.stdio, "idle_timeout 3s")
 			g.renew(t, s)
 			crash(t, g)
 			counted(t, g)
