@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -124,17 +123,7 @@ func TestNoLogOfAProxyHoldsASecret(t *testing.T) {
 			if a := l.send(g.anyone(t, ""), "another path", 200, http.MethodGet, "", set("Mcp-Session-Id", serverSession), func(r *http.Request) { r.URL.Path = "/files/x" }); a.body != "/x" {
 				t.Errorf("another path: %s", a.body)
 			}
-			last := "the-last-of-all"
-			l.send(g.anyone(t, ""), "the last", 200, http.MethodPost, initializeMessage(legacyVersion), set("User-Agent", last))
-			l.send(g.anyone(t, ""), "the last by name", 200, http.MethodPost, initializeMessage(legacyVersion), set("User-Agent", last), set("X-Log", "name"))
-			logs := map[string]string{"of Caddy": g.logs.text()}
-			for name, file := range files {
-				await(t, "the log "+name, func() bool {
-					text, err := os.ReadFile(file)
-					logs[name] = string(text)
-					return err == nil && strings.Contains(logs[name], last)
-				})
-			}
+			logs := l.logs(g, files)
 			l.search(logs)
 			for _, entry := range []string{"upstream roundtrip", "rewrote request", "connection refused", "malformed", "aborting with incomplete response"} {
 				if !strings.Contains(logs["of Caddy"], entry) {

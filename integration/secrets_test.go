@@ -40,6 +40,24 @@ type leaker struct {
 	secrets map[string]bool
 }
 
+// logs are the gateway's, with all that came until now in them.
+func (l *leaker) logs(g *gateway, files map[string]string) map[string]string {
+	l.t.Helper()
+	last := "the-last-of-all"
+	l.send(g.anyone(l.t, ""), "the last", 200, http.MethodPost, initializeMessage(legacyVersion), set("User-Agent", last))
+	l.send(g.anyone(l.t, ""), "the last by name", 200, http.MethodPost, initializeMessage(legacyVersion), set("User-Agent", last), set("X-Log", "name"))
+	logs := map[string]string{}
+	for name, file := range files {
+		await(l.t, "the log "+name, func() bool {
+			text, err := os.ReadFile(file)
+			logs[name] = string(text)
+			return err == nil && strings.Contains(logs[name], last)
+		})
+	}
+	logs["of Caddy"] = g.logs.text()
+	return logs
+}
+
 // note takes down what a request brings that must be in no log.
 func (l *leaker) note(r *http.Request) {
 	for _, name := range []string{"Authorization", "Dpop", assertionHeader, "Mcp-Session-Id", "Cookie"} {
@@ -137,18 +155,7 @@ func TestNoLogHoldsASecret(t *testing.T) {
 			g := start(t, s)
 			l := &leaker{t: t, present: c.present(g), secrets: map[string]bool{}}
 			l.all(g)
-			last := "the-last-of-all"
-			l.send(g.anyone(t, ""), "the last", 200, http.MethodPost, initializeMessage(legacyVersion), set("User-Agent", last))
-			l.send(g.anyone(t, ""), "the last by name", 200, http.MethodPost, initializeMessage(legacyVersion), set("User-Agent", last), set("X-Log", "name"))
-			logs := map[string]string{"of Caddy": g.logs.text()}
-			for name, file := range files {
-				await(t, "the log "+name, func() bool {
-					text, err := os.ReadFile(file)
-					logs[name] = string(text)
-					return err == nil && strings.Contains(logs[name], last)
-				})
-			}
-			l.search(logs)
+			l.search(l.logs(g, files))
 		})
 	}
 }
