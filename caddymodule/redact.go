@@ -229,6 +229,9 @@ func (d *redactor) take(r *http.Request, credentials bool) *secrets {
 			if s == nil {
 				s = &secrets{headers: http.Header{}}
 			}
+			if s.headers[name] != nil {
+				continue // a copy of an assertion in a credential
+			}
 			s.headers[name] = values
 			r.Header[name] = []string{redacted}
 		}
