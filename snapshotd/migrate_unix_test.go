@@ -71,7 +71,7 @@ func TestAMigrationThatIsKilledCanBeRunAgain(t *testing.T) {
 	folderOfUsers(t, base, users, snapshots)
 	migrate := []string{"migrate", "to-server", "--all", "--data", base, "--server", address}
 	killed := 0
-	for wait := 20 * time.Millisecond; ; wait = wait * 5 / 4 {
+	for wait := 20 * time.Millisecond; ; wait = wait * 3 / 2 {
 		cmd := command(context.Background(), home, migrate...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

@@ -36,12 +36,12 @@ func TestAKilledRestoreLeavesAllOfTheOldOrAllOfTheNew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const olds, news = 300, 400
+	const olds, news = 100, 130
 	fillWith(path, "old", olds)
 	fillWith(path+".backup", "new", news)
 	server := open(t, path, Options{})
 	killed := 0
-	for wait := 2 * time.Millisecond; ; wait = wait * 5 / 4 {
+	for wait := 2 * time.Millisecond; ; wait = wait * 3 / 2 {
 		restore := child("restore", path)
 		if err := restore.Start(); err != nil {
 			t.Fatal(err)
