@@ -29,6 +29,7 @@ func mortalServer(t *testing.T) *upstream {
 	var mu sync.Mutex
 	ended := false
 	return upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // before the connection is closed, or the proxy finds that it can't write
 		if broken := r.Header.Get("X-Broken"); broken != "" {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
@@ -39,7 +40,6 @@ func mortalServer(t *testing.T) *upstream {
 			conn.Close()
 			return
 		}
-		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
 		if r.Header.Get("Mcp-Session-Id") != "" && ended {
