@@ -18,7 +18,7 @@ var brokenAnswers = map[string]string{
 	"nothing":   "",
 	"no colon":  "HTTP/1.1 200 OK\r\nMcp-Session-Id " + serverSession + "\r\n\r\n",
 	"no status": "Mcp-Session-Id: " + serverSession + "\r\n\r\n",
-	"a space":   "HTTP/1.1 200 OK\r\nMcp-Session-Id : " + serverSession + "\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+	"a space":   "HTTP/1.1 200 OK\r\nConnection: close\r\nMcp-Session-Id : " + serverSession + "\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
 	"an end":    "HTTP/1.1 200 OK\r\nMcp-Session-Id: " + serverSession + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"jsonrpc\"",
 }
 
@@ -29,15 +29,18 @@ func mortalServer(t *testing.T) *upstream {
 	var mu sync.Mutex
 	ended := false
 	return upstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body) // before the connection is closed, or the proxy finds that it can't write
+		body, _ := io.ReadAll(r.Body)
 		if broken := r.Header.Get("X-Broken"); broken != "" {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
 				t.Errorf("%s: %v", broken, err)
 				return
 			}
+			defer conn.Close()
 			_, _ = io.WriteString(conn, brokenAnswers[broken])
-			conn.Close()
+			if half, ok := conn.(*net.TCPConn); ok && half.CloseWrite() == nil {
+				_, _ = io.Copy(io.Discard, conn) // or what was not read would reset the connection before the answer is read
+			}
 			return
 		}
 		mu.Lock()
