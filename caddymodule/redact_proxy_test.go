@@ -256,7 +256,7 @@ func brokenAnswersLeaveNoSecret(t *testing.T, options string) {
 	broken := map[string]string{
 		"/line":    "HTTP/1.1 200 OK\r\nMcp-Session-Id the-secret-answer\r\n\r\n",
 		"/name":    "HTTP/1.1 200 OK\r\nMcp(Session)Id: the-secret-answer\r\n\r\n",
-		"/space":   "HTTP/1.1 200 OK\r\nMcp-Session-Id : the-secret-answer\r\nContent-Length: 0\r\n\r\n",
+		"/space":   "HTTP/1.1 200 OK\r\nConnection: close\r\nMcp-Session-Id : the-secret-answer\r\nContent-Length: 0\r\n\r\n",
 		"/status":  "Mcp-Session-Id: the-secret-answer\r\n\r\n",
 		"/breaks":  "HTTP/1.1 200 OK\r\nMcp-Session-Id: the-secret-answer\r\nContent-Length: 100\r\n\r\nsome",
 		"/nothing": "",
@@ -267,8 +267,11 @@ func brokenAnswersLeaveNoSecret(t *testing.T, options string) {
 			t.Error(err)
 			return
 		}
+		defer conn.Close()
 		_, _ = io.WriteString(conn, broken[r.URL.Path])
-		conn.Close()
+		if half, ok := conn.(*net.TCPConn); ok && half.CloseWrite() == nil {
+			_, _ = io.Copy(io.Discard, conn) // or what was not read would reset the connection before the answer is read
+		}
 	})
 	server, log := logging(t, "", besideEndpoint("reverse_proxy "+b.host))
 	for path := range broken {
