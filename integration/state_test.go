@@ -3,6 +3,7 @@ package integration_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -67,4 +68,14 @@ func TestRequestStateIsOfOneUserAndOneCall(t *testing.T) {
 		t.Errorf("its own: %d %s", a.status, a.body)
 	}
 	refuse("used before", alice, alice.asking(question, retry(state)))
+}
+
+// A server of before may ask for roots without params, which go-sdk's client needs.
+func TestNewestClientIsAskedForItsRoots(t *testing.T) {
+	t.Parallel()
+	g := start(t, standin("-era", "legacy"))
+	session := g.dial(t, g.token(t, "alice"), "", nil)
+	if got := use(t, session, "ask", object{"method": "roots/list"}); !strings.Contains(got, `"roots":[]`) {
+		t.Errorf("the server is told %s", got)
+	}
 }

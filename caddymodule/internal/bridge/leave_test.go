@@ -22,7 +22,7 @@ func TestACallGoesOnThroughManyResponses(t *testing.T) {
 				want = append(want, fmt.Sprintf(strings.Replace(progress, "$token", `"tok"`, 1), n))
 			}
 			want = append(want, `{"jsonrpc":"2.0","id":1,"result":{"done":true}}`)
-			stream := g.post(tool(`1`, "say", `"every":10,`+saying(append(lines, answered)...)), s...)
+			stream := g.post(tool(`1`, "say", `"every":25,`+saying(append(lines, answered)...)), s...)
 			responses := 1
 			for ids := []string{}; ; responses++ {
 				// It begins with an id, unless the call has ended while the client was away.

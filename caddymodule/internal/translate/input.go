@@ -32,9 +32,10 @@ func MayAsk(method string) bool {
 }
 
 // InputRequired is the answer to the call with the id that asks the client for what the
-// server's request asks.
+// server's request asks. It always has params: a server may leave them out of roots/list (MCP
+// 2025-11-25, Roots), and clients written with go-sdk v1.8 then fail the call.
 func InputRequired(id []byte, request *message.Message, state string) []byte {
-	asked := map[string]any{"method": request.Method}
+	asked := map[string]any{"method": request.Method, "params": struct{}{}}
 	if request.Params.Present() {
 		stripped, err := message.Parse(request.Edit().DropMeta(identity.MetaPrefix).Bytes(), 0)
 		if err == nil {

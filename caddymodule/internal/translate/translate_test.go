@@ -156,6 +156,14 @@ func TestInputRequiredCarriesTheQuestionAsItIs(t *testing.T) {
 	}
 }
 
+func TestInputRequiredHasParamsThoughTheQuestionHasNone(t *testing.T) {
+	got := string(InputRequired([]byte(`7`), parse(t, `{"jsonrpc":"2.0","id":"q","method":"roots/list"}`), "state"))
+	want := `{"id":7,"jsonrpc":"2.0","result":{"inputRequests":{"input":{"method":"roots/list","params":{}}},"requestState":"state","resultType":"input_required"}}`
+	if got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
 func TestInputResponseIsTheOneThatWasAskedFor(t *testing.T) {
 	for params, want := range map[string]string{
 		`{"inputResponses":{"input":{"action":"accept","content":{"n":1.0}}}}`: `{"action":"accept","content":{"n":1.0}}`,
