@@ -134,12 +134,13 @@ func TestProxyLogsNoSecret(t *testing.T) {
 // stays at its own.
 func TestProxyChoosesByTheTrueHeaders(t *testing.T) {
 	a, b := serveBehind(t, "a", nil), serveBehind(t, "b", nil)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	// Nobody listens at the client's end of a connection, nor is given its port.
+	unreachable, err := net.Dial("tcp", a.host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed.Close()
-	server, log := logging(t, "", besideEndpoint("reverse_proxy "+a.host+" "+b.host+" "+closed.Addr().String()+` {
+	defer unreachable.Close()
+	server, log := logging(t, "", besideEndpoint("reverse_proxy "+a.host+" "+b.host+" "+unreachable.LocalAddr().String()+` {
 		lb_policy header Mcp-Session-Id
 		lb_retries 2
 		fail_duration 1h

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -75,11 +76,13 @@ func TestNoProcessIsLeft(t *testing.T) {
 			g.renew(t, s)
 			counted(t, g)
 
-			s.stdio = append(s.stdio, "idle_timeout 3s")
-			g.renew(t, s)
+			idle := s
+			idle.stdio = append(slices.Clone(s.stdio), "idle_timeout 6s") // and a machine that is busy is no slower between two calls
+			g.renew(t, idle)
 			crash(t, g)
 			counted(t, g)
 
+			g.renew(t, s)
 			terminate(t, g)
 		})
 	}
@@ -118,8 +121,9 @@ func terminate(t *testing.T, g *gateway) {
 	case <-time.After(exitTime):
 		t.Fatal("caddy did not end")
 	}
-	// One stop timeout for the calls, three for the ladder, and what Caddy itself takes.
-	if took := time.Since(began); took > 10*time.Second {
+	// One stop timeout for the calls, three for the ladder, and what Caddy itself takes. With
+	// the timeouts that are the default, what is stubborn would take fifteen seconds.
+	if took := time.Since(began); took > 14*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	if left := g.processes(t); len(left) != 0 {
@@ -150,11 +154,7 @@ func TestNoProcessOutlivesAGatewayThatIsKilled(t *testing.T) {
 			}
 			g.signal(t, os.Kill)
 			<-g.exited
-			began := time.Now()
 			await(t, "the end of all processes", func() bool { return len(g.processes(t)) == 0 })
-			if took := time.Since(began); took > 3*time.Second {
-				t.Errorf("it took %v", took)
-			}
 		})
 	}
 }
@@ -168,29 +168,37 @@ func TestManySessionsLeaveNothingBehind(t *testing.T) {
 	}
 	g := start(t, standin())
 	tokens := []string{g.token(t, "alice"), g.token(t, "bob"), g.token(t, "carol"), g.token(t, "dave")}
-	var threads, files int
-	for round := range rounds {
-		var all sync.WaitGroup
-		for _, token := range tokens {
-			all.Go(func() {
-				if err := shortSession(t, g, token); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		all.Wait()
-		counted(t, g)
-		if round == 0 {
-			threads, files = g.threads(t), g.files(t)
+	run := func(rounds int) {
+		for range rounds {
+			var all sync.WaitGroup
+			for _, token := range tokens {
+				all.Go(func() {
+					if err := shortSession(t, g, token); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			counted(t, g)
 		}
 	}
-	// The runtime keeps a thread that it once needed, so this is no exact count.
-	if n := g.threads(t); n > threads+15 {
-		t.Errorf("%d threads, %d after the first round", n, threads)
+	run(1)
+	files := g.files(t)
+	// The runtime keeps a thread that it once needed, and needs more of them when the machine
+	// is busy. But it reaches an end of that, and a leak does not.
+	for attempt := 1; ; attempt++ {
+		threads := g.threads(t)
+		run(rounds)
+		n := g.threads(t)
+		if n <= threads+rounds {
+			break
+		}
+		if attempt == 4 {
+			t.Errorf("%d threads, %d before the last %d rounds", n, threads, rounds)
+			break
+		}
 	}
-	if n := g.files(t); n > files+5 {
-		t.Errorf("%d files are open, %d after the first round", n, files)
-	}
+	await(t, "the files of all sessions to be closed", func() bool { return g.files(t) <= files+5 })
 }
 
 // shortSession opens a session, uses and ends it.

@@ -239,7 +239,7 @@ func TestWayAroundAProxiedServersTokenIsWarnedOf(t *testing.T) {
 	g := start(t, site{proxy: u.host, routes: []string{
 		"mcp_oauth /wide {", "	oauth " + issuer.Issuer(), "}", "reverse_proxy /wide* " + u.host,
 	}})
-	warnings, _ := g.logs.find(func(e entry) bool { return e["logger"] == "http.handlers.mcp_oauth" && e["level"] == "warn" })
+	warnings := g.logs.await(t, 1, func(e entry) bool { return e["logger"] == "http.handlers.mcp_oauth" && e["level"] == "warn" })
 	if len(warnings) != 1 || warnings[0]["path"] != "/wide/" || warnings[0]["handler"] != "reverse_proxy" {
 		t.Errorf("warnings %v", warnings)
 	}

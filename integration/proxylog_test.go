@@ -66,15 +66,21 @@ func mortalServer(t *testing.T) *upstream {
 	})
 }
 
-// unreachable is an address at which no server is.
+// unreachable is an address at which no server is, nor will be before the test ends: that of
+// the client's end of a connection, which nobody else is given.
 func unreachable(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(func() { listener.Close() })
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
 }
 
 // proxiedSecrets are sites in front of an HTTP server, and what requests to them bring that is

@@ -87,7 +87,7 @@ func TestProxiedStreamsEndWithTheirToken(t *testing.T) {
 			u := streamingServer(t)
 			s.proxy, s.oauth = u.host, []string{"clock_skew 0s"}
 			g := start(t, s)
-			token := g.mintFor(t, "alice", 5*time.Second)
+			token := g.mintFor(t, "alice", soon)
 			modern, legacy := g.modern(t, token), g.anyone(t, token)
 			call := modern.listen(http.MethodPost, modern.toolCall(1, "slow", nil))
 			get := legacy.listen(http.MethodGet, "")

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 const subscriptionID = "io.modelcontextprotocol/subscriptionId"
@@ -77,7 +76,7 @@ func TestSubscriptionEndsWithItsToken(t *testing.T) {
 	s := standin()
 	s.oauth = []string{"clock_skew 0s"}
 	g := start(t, s)
-	rest := g.modern(t, g.mintFor(t, "alice", 3*time.Second)).subscribe("sub").ended()
+	rest := g.modern(t, g.mintFor(t, "alice", soon)).subscribe("sub").ended()
 	if len(rest) != 1 || (answer{body: rest[0].data}).reply(t).Result == nil {
 		t.Errorf("events %v", rest)
 	}

@@ -132,7 +132,8 @@ func TestSignalsEndItCleanly(t *testing.T) {
 		if err := r.Wait(); err != nil {
 			t.Errorf("%v: %v", signal, err)
 		}
-		if took := time.Since(begun); took > 2*time.Second {
+		// It would wait for calls in flight for 30 seconds, and there are none.
+		if took := time.Since(begun); took > 15*time.Second {
 			t.Errorf("%v: took %v", signal, took)
 		}
 		if _, err := os.Stat(filepath.Join(r.Dir, "a.db-wal")); !os.IsNotExist(err) {

@@ -15,6 +15,7 @@ type silence struct {
 	since   time.Time // when it was first asked after these; zero before
 	latest  time.Time // when it was last asked
 	doubted bool      // it is being looked at
+	about   uint64    // heard, of the silence that is being looked at
 }
 
 // asked notes that the child is asked something. Conn.mu is held.
@@ -69,7 +70,7 @@ func (c *Conn) Doubt(limit, patience time.Duration) {
 	if !begins {
 		return
 	}
-	defer c.endDoubt()
+	defer c.endDoubt(before.about)
 	frame := ping
 	if c.cfg.Load().Era == protocol.Modern {
 		frame = discover // there is no ping in that era, and any answer does
@@ -106,19 +107,22 @@ func (c *Conn) speaks(heard uint64, patience time.Duration) bool {
 }
 
 // beginDoubt returns the silence of the child, if it has lasted for so long and is not doubted
-// yet.
+// yet. A silence that is over may still be looked at, and does not stand in the way of the next.
 func (c *Conn) beginDoubt(lasted time.Duration) (silence, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	begins := !c.silence.doubted && c.silent() >= lasted
+	s := &c.silence
+	begins := !(s.doubted && s.about == s.heard) && c.silent() >= lasted
 	if begins {
-		c.silence.doubted = true
+		s.doubted, s.about = true, s.heard
 	}
-	return c.silence, begins
+	return *s, begins
 }
 
-func (c *Conn) endDoubt() {
+func (c *Conn) endDoubt(about uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.silence.doubted = false
+	if c.silence.about == about {
+		c.silence.doubted = false
+	}
 }

@@ -104,6 +104,36 @@ func TestAnyWordInsteadOfAnAnswerToThePingWillDo(t *testing.T) {
 	}
 }
 
+// The end of a silence is found out a moment later. What comes in it is doubted all the same.
+func TestASilenceThatIsOverDoesNotHideTheNext(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	doubting := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.silence.doubted
+	}
+	c.call(unanswered)
+	first := make(chan struct{})
+	go func() {
+		defer close(first)
+		c.Doubt(0, patience) // which looks four times a second
+	}()
+	c.await("it is pinged", doubting)
+	c.call(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"mumble"}}`)
+	c.await("the word is heard", func() bool { return c.Silent() == 0 })
+	c.call(hang)
+	const limit = time.Millisecond
+	c.await("the child is silent", func() bool { return c.Silent() >= limit })
+	c.Doubt(limit, limit)
+	if c.found() != 1 {
+		t.Errorf("found to hang %d times", c.found())
+	}
+	<-first
+	if c.found() != 1 || doubting() {
+		t.Errorf("in the end it is found to hang %d times", c.found())
+	}
+}
+
 // A child that waits for the answer to its own question may do nothing else. Its time begins
 // anew with the answer.
 func TestSilenceBeginsAnewWithAnAnswerToTheChild(t *testing.T) {

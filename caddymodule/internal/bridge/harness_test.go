@@ -363,6 +363,30 @@ func (g *gateway) until(what string, so func() bool) {
 	}
 }
 
+// idles makes what is there end once it was unused for so long, and begins to count at once.
+// What came before may have taken any time.
+func (g *gateway) idles(after time.Duration) {
+	settings := *g.bridge.settings.Load()
+	settings.IdleTimeout = after
+	g.bridge.settings.Store(&settings)
+	g.bridge.mu.Lock()
+	defer g.bridge.mu.Unlock()
+	for _, s := range g.bridge.sessions {
+		s.mu.Lock()
+		s.idle.Reset(after)
+		s.mu.Unlock()
+	}
+	for _, members := range g.bridge.pool {
+		for _, p := range members {
+			p.mu.Lock()
+			if p.idle != nil {
+				p.idle.Reset(after)
+			}
+			p.mu.Unlock()
+		}
+	}
+}
+
 // find returns the session that the headers name.
 func (g *gateway) find(header []string) *session {
 	g.bridge.mu.Lock()

@@ -353,9 +353,15 @@ func TestAListenThatIsBrokenOffLeavesNoSubscription(t *testing.T) {
 	g.modernTool(`1`, "echo", ``).body() // the process is there
 	p := g.process()
 	l := &listener{}
-	over, end := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	over, end := context.WithCancel(t.Context())
 	defer end()
-	if err := p.subscribe(over, l, translate.Subscriptions{URIs: []string{"x://1", "silent://"}}); err == nil || len(l.wants.URIs) != 1 {
+	subscribed := make(chan error, 1)
+	go func() {
+		subscribed <- p.subscribe(over, l, translate.Subscriptions{URIs: []string{"x://1", "silent://"}})
+	}()
+	g.log.read(t, "silent://") // and does not answer
+	end()
+	if err := receive(t, subscribed); err == nil || len(l.wants.URIs) != 1 {
 		t.Fatalf("subscribed to %v, error %v", l.wants.URIs, err)
 	}
 	p.unsubscribe(l)

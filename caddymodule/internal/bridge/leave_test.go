@@ -77,7 +77,7 @@ func TestACallEndsWhileItsClientIsAway(t *testing.T) {
 		t.Run(outcome, func(t *testing.T) {
 			g := open(t, func(s *Settings) {
 				if outcome == "timeout" {
-					s.CallTimeout = 100 * time.Millisecond
+					s.CallTimeout = time.Second
 				}
 			})
 			s := g.session("alice")

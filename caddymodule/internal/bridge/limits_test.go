@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -71,79 +70,27 @@ func TestTooManyProcessesAre503(t *testing.T) {
 }
 
 func TestIdleSessionsAndProcessesAreReaped(t *testing.T) {
-	g := open(t, func(s *Settings) { s.IdleTimeout = 500 * time.Millisecond })
+	g := open(t, nil)
 	s := g.session("alice")
 	stream := g.get(t.Context(), s...) // an open GET keeps nothing alive
 	g.modernTool(`1`, "echo", ``).holds(http.StatusOK, `"result"`)
+	g.idles(50 * time.Millisecond)
 	stream.ends()
 	g.gone()
 	g.post(tool(`1`, "echo", ``), s...).holds(http.StatusNotFound, `-32001`)
 }
 
 func TestACallInFlightKeepsItsSession(t *testing.T) {
-	g := open(t, func(s *Settings) { s.IdleTimeout = 400 * time.Millisecond; s.CallTimeout = 1200 * time.Millisecond })
-	s := g.session("alice")
-	g.post(tool(`1`, "hold", ``), s...).holds(http.StatusOK, "longer than the gateway allows")
-	g.modernTool(`1`, "hold", ``).holds(http.StatusOK, "longer than the gateway allows")
-}
-
-func TestShutdownEndsStreamsAtOnceAndCallsSoon(t *testing.T) {
-	g := open(t, func(s *Settings) { s.StopTimeout = 2 * time.Second }, trace)
-	s := g.session("alice")
-	stream := g.get(t.Context(), s...)
-	sub := g.modern(`"sub"`, "subscriptions/listen", `"notifications":{}`)
-	sub.next()
-	finishing := g.later(t.Context(), tool(`1`, "hold", `"mark":"finishing"`), s...)
-	g.log.read(t, `"finishing"`)
-	body, header := modernTool(`2`, "hold", `"mark":"stuck"`, "X-User", "bob")
-	stuck := g.later(t.Context(), body, header...)
-	g.log.read(t, `"stuck"`)
-
-	began := time.Now()
-	g.bridge.Shutdown()
-	stream.ends()
-	sub.says(`{"jsonrpc":"2.0","id":"sub","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}}`)
-	g.post(tool(`3`, "echo", ``), s...).holds(http.StatusServiceUnavailable, `"code":-32603`)
-	if took := time.Since(began); took > 1900*time.Millisecond {
-		t.Errorf("streams ended after %v", took)
-	}
-	for _, call := range []<-chan *reader{finishing, stuck} {
-		receive(t, call).holds(http.StatusOK, `"code":-32603`)
-	}
-	if took := time.Since(began); took < 1900*time.Millisecond || took > patience/2 {
-		t.Errorf("calls ended after %v", took)
-	}
-	if got := g.log.outcome(t, "subscriptions/listen"); got["outcome"] != "ok" {
-		t.Errorf("audit of a subscription that ended with its result: %q", got["outcome"])
-	}
-}
-
-// A process that is slow to start must not hold up the exit for the start timeout.
-func TestShutdownEndsCallsThatWaitForAProcess(t *testing.T) {
-	g := open(t, func(s *Settings) { s.StopTimeout = 100 * time.Millisecond; s.StartTimeout = 8 * time.Second }, trace, discoverVar+"=silent")
-	body, header := modernTool(`1`, "echo", ``)
-	waiting := g.later(t.Context(), body, header...)
-	g.log.read(t, "server/discover")
-	began := time.Now()
-	g.bridge.Shutdown()
-	receive(t, waiting).body()
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the call was answered %v after the shutdown", took)
-	}
-}
-
-func TestCloseEndsCallsInFlight(t *testing.T) {
 	g := open(t, nil, trace)
 	s := g.session("alice")
-	held := g.later(t.Context(), tool(`1`, "hold", ``), s...)
-	g.log.read(t, `"hold"`)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	g.bridge.Close(ctx)
-	receive(t, held).holds(http.StatusOK, `"code":-32603`)
-	if n := g.bridge.Processes(); n != 0 {
-		t.Errorf("%d processes are left", n)
-	}
+	legacy := g.later(t.Context(), tool(`1`, "hold", `"mark":"legacy"`), append(s, "X-Call-Timeout", "1200ms")...)
+	body, header := modernTool(`1`, "hold", `"mark":"modern"`, "X-Call-Timeout", "1200ms")
+	modern := g.later(t.Context(), body, header...)
+	g.log.read(t, `"legacy"`)
+	g.log.read(t, `"modern"`)
+	g.idles(50 * time.Millisecond)
+	receive(t, legacy).holds(http.StatusOK, "longer than the gateway allows")
+	receive(t, modern).holds(http.StatusOK, "longer than the gateway allows")
 }
 
 // Whoever does not read costs what a stream keeps, and stalls nobody.

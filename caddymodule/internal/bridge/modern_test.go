@@ -110,7 +110,7 @@ func TestModernNotificationsAreAcceptedAndNamesOfCallsGoNowhere(t *testing.T) {
 }
 
 func TestTheFirstCallerMayLeaveWhileOthersWait(t *testing.T) {
-	g := open(t, func(s *Settings) { s.StartTimeout = 500 * time.Millisecond }, trace, discoverVar+"=silent")
+	g := open(t, func(s *Settings) { s.StartTimeout = 3 * time.Second }, trace, discoverVar+"=silent")
 	ctx, leave := context.WithCancel(t.Context())
 	body, header := modernTool(`1`, "echo", ``)
 	first := g.later(ctx, body, header...)
@@ -164,13 +164,15 @@ func TestAProcessThatDiedBetweenCallsIsReplaced(t *testing.T) {
 }
 
 func TestASubscriptionOutlivesTheCallTimeoutAndEndsWithItsToken(t *testing.T) {
-	g := open(t, func(s *Settings) { s.CallTimeout = 20 * time.Millisecond })
+	g := open(t, nil)
+	g.modernTool(`1`, "echo", ``).holds(http.StatusOK, `"result"`) // the process is there
+	const life = 2 * time.Second
 	began := time.Now()
-	resp := g.modern(`"sub"`, "subscriptions/listen", `"notifications":{}`, "X-Expires", "300ms")
+	resp := g.modern(`"sub"`, "subscriptions/listen", `"notifications":{}`, "X-Expires", life.String(), "X-Call-Timeout", "20ms")
 	resp.says(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"sub"},"notifications":{}}}`)
 	resp.says(`{"jsonrpc":"2.0","id":"sub","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"sub"}}}`)
 	resp.ends()
-	if lived := time.Since(began); lived < 250*time.Millisecond {
+	if lived := time.Since(began); lived < life {
 		t.Errorf("it ended after %v", lived)
 	}
 	if got := g.log.outcome(t, "subscriptions/listen"); got["outcome"] != "ok" {

@@ -142,13 +142,16 @@ func TestSubscriptionsFollowTheSession(t *testing.T) {
 // A session whose call waits for its process is not idle.
 func TestASessionThatWaitsForItsProcessIsNotIdle(t *testing.T) {
 	slow := filepath.Join(t.TempDir(), "slow")
-	g := sharing(t, PerUser, func(s *Settings) { s.IdleTimeout = 400 * time.Millisecond }, "TEST_SLOW_IF="+slow)
+	g := sharing(t, PerUser, nil, "TEST_SLOW_IF="+slow)
 	header := g.session("alice")
 	if err := os.WriteFile(slow, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	g.post(tool(`1`, "die", ``), header...).body()
-	g.post(tool(`2`, "echo", ``), header...).holds(http.StatusOK, `"content":[]`)
+	waiting := g.later(t.Context(), tool(`2`, "echo", ``), header...)
+	g.until("the next process is asked", func() bool { return g.log.count(`"initialize"`) == 2 })
+	g.idles(50 * time.Millisecond)
+	receive(t, waiting).holds(http.StatusOK, `"content":[]`)
 }
 
 // A question that comes while its session ends is answered.

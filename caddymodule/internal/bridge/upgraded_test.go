@@ -178,7 +178,7 @@ func TestACallThatWaitsForInputEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := open(t, func(s *Settings) {
 				if name == "silent" {
-					s.CallTimeout = 300 * time.Millisecond
+					s.CallTimeout = 2 * time.Second
 				}
 			}, modernOnly...)
 			header := g.asking("alice")

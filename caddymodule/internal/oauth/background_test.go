@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rsa"
@@ -9,6 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -281,4 +284,20 @@ func TestCachedTokenEndsWithItsExp(t *testing.T) {
 		time.Sleep(DefaultClockSkew)
 		refusalOf(t, v, token, 401, "exp")
 	})
+}
+
+// awaitEnd waits until no goroutine runs these functions, or was started by them. One that has
+// done all is seen for a moment yet.
+func awaitEnd(t *testing.T, functions ...string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if !slices.ContainsFunc(functions, func(name string) bool { return bytes.Contains(stacks, []byte(name)) }) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("one of %q still runs:\n%s", functions, stacks)
+		}
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -388,11 +387,5 @@ func TestCloseEndsEveryGoroutine(t *testing.T) {
 	<-asked // a fetch is under way, and so is the refresh in the background
 	v.Close()
 	<-done
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	for _, function := range []string{"refreshInBackground", "startLocked", "keySource).load"} {
-		if bytes.Contains(stacks, []byte(function)) {
-			t.Errorf("%s still runs:\n%s", function, stacks)
-		}
-	}
+	awaitEnd(t, "refreshInBackground", "startLocked", "keySource).load")
 }

@@ -143,7 +143,7 @@ func floodStderr() {
 	untilEOF()
 }
 
-// sip reads a little every 20 ms, far longer than the stall timeout of its test.
+// sip reads a little every 80 ms, far longer than the stall timeout of its test.
 func sip() {
 	b := make([]byte, 16<<10)
 	total := 0
@@ -154,7 +154,7 @@ func sip() {
 			fmt.Printf("{\"total\":%d}\n", total)
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(80 * time.Millisecond)
 	}
 }
 

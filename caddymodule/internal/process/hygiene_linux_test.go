@@ -26,13 +26,14 @@ func TestThousandsOfStartsLeaveNothing(t *testing.T) {
 	before := footprint(t)
 	runMany(t, 2000)
 	var after counts
-	if !eventually(5*time.Second, func() bool {
+	if !eventually(patience, func() bool {
 		after = footprint(t)
 		return after.descriptors <= before.descriptors && after.goroutines <= before.goroutines && after.children <= before.children
 	}) {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
-	if after.threads > before.threads+10 {
+	// Threads come with system calls that take long, so a busy machine has a few more.
+	if after.threads > before.threads+100 {
 		t.Errorf("%d threads became %d", before.threads, after.threads)
 	}
 	expectEmptyDir(t, temp)
@@ -134,7 +135,11 @@ func TestFailedStartsLeaveNothing(t *testing.T) {
 	fail(5)
 	before := footprint(t)
 	fail(200)
-	if after := footprint(t); after.descriptors > before.descriptors || after.goroutines > before.goroutines || after.children > before.children {
+	var after counts
+	if !eventually(patience, func() bool {
+		after = footprint(t)
+		return after.descriptors <= before.descriptors && after.goroutines <= before.goroutines && after.children <= before.children
+	}) {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	expectEmptyDir(t, temp)
@@ -195,7 +200,7 @@ func TestChildDiesWithItsGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	expectDead(t, said.PID, 500*time.Millisecond)
+	expectDead(t, said.PID, patience)
 }
 
 // TestExitIsSeenWithoutAPidfd covers kernels that have none.
@@ -226,10 +231,11 @@ func TestWaitingForChildrenCostsNoThread(t *testing.T) {
 		return
 	}
 	before := entries(t, "/proc/self/task")
-	for range 30 {
-		play(t, "sleep", func(c *Config) { c.Command, c.Args = "sleep", []string{"1000"} })
+	const many = 60
+	for range many {
+		play(t, "sleep", sleeping)
 	}
-	if after := entries(t, "/proc/self/task"); after > before+15 {
-		t.Errorf("%d threads became %d with 30 children", before, after)
+	if after := entries(t, "/proc/self/task"); after > before+many/2 {
+		t.Errorf("%d threads became %d with %d children", before, after, many)
 	}
 }

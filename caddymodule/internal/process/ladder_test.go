@@ -39,11 +39,26 @@ func TestStopLeavesTimeToFinishAfterEndOfInput(t *testing.T) {
 }
 
 func TestStopClimbsToSIGTERM(t *testing.T) {
-	r := play(t, "ignore-eof", stopTimeout(50*time.Millisecond))
-	r.expect(`{"up":true}`)
+	r := play(t, "sleep", sleeping, stopTimeout(50*time.Millisecond))
 	r.Stop("test")
 	if err := r.wait(); err == nil || !strings.Contains(err.Error(), "signal: terminated") {
 		t.Error(err)
+	}
+}
+
+// sleeping makes the child a program that leaves SIGTERM to the system, so that it is dead
+// with the signal. The Go runtime has a handler, and SIGKILL may overtake that on a machine
+// that is busy.
+func sleeping(c *Config) { c.Command, c.Args = "sleep", []string{"1000"} }
+
+func TestStopReturnsAtOnce(t *testing.T) {
+	r := play(t, "ignore-eof-term")
+	r.expect(`{"up":true}`)
+	r.Stop("test")
+	select {
+	case <-r.Done():
+		t.Error("Stop returned after the end of the process")
+	default:
 	}
 }
 
@@ -52,9 +67,6 @@ func TestStopClimbsToSIGKILL(t *testing.T) {
 	r.expect(`{"up":true}`)
 	began := time.Now()
 	r.Stop("test")
-	if took := time.Since(began); took > 350*time.Millisecond {
-		t.Errorf("Stop took %v", took)
-	}
 	if err := r.wait(); err == nil || !strings.Contains(err.Error(), "signal: killed") {
 		t.Error(err)
 	}
@@ -64,14 +76,13 @@ func TestStopClimbsToSIGKILL(t *testing.T) {
 }
 
 func TestKillDoesNotWaitForTheLadder(t *testing.T) {
-	r := play(t, "ignore-eof-term")
+	r := play(t, "ignore-eof-term", stopTimeout(patience))
 	r.expect(`{"up":true}`)
 	r.Stop("test")
-	began := time.Now()
-	r.Kill(errors.New("now"))
-	r.wait()
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("took %v", took)
+	now := errors.New("now")
+	r.Kill(now)
+	if err := r.wait(); !errors.Is(err, now) || !strings.Contains(err.Error(), "signal: killed") {
+		t.Error(err)
 	}
 }
 
@@ -147,14 +158,14 @@ func TestWrapperShellDiesWithItsServer(t *testing.T) {
 
 func TestServerUnderAShellKeepsItsTimeAfterSIGTERM(t *testing.T) {
 	// The shell dies of SIGTERM at once; the server it ran must not be cut short.
-	r := play(t, "slow-term", underShell, stopTimeout(2*time.Second))
+	t.Parallel()
+	r := play(t, "slow-term", underShell, stopTimeout(4*time.Second))
 	r.expect(`{"up":true}`)
-	began := time.Now()
 	r.Stop("test")
 	r.wait()
 	r.expect(`{"saved":true}`)
-	if took := time.Since(began); took > 3800*time.Millisecond {
-		t.Errorf("took %v: the end of the server went unnoticed", took)
+	if strings.Contains(r.log.String(), "ignored SIGTERM") {
+		t.Error("the end of the server went unnoticed")
 	}
 }
 
@@ -162,12 +173,8 @@ func TestEscapedDescendantHoldsNothingOpen(t *testing.T) {
 	r := play(t, "escape", stopTimeout(50*time.Millisecond))
 	pid := r.pid()
 	defer killEscaped(t, pid)
-	began := time.Now()
 	r.Stop("test")
-	r.wait()
-	if took := time.Since(began); took > drainTime+2*time.Second {
-		t.Errorf("took %v", took)
-	}
+	r.wait() // not for the hour that the descendant keeps the pipes
 	if !alive(pid) {
 		t.Error("the descendant left its group and should have lived: the test proves nothing")
 	}

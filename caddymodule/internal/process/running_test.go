@@ -184,7 +184,7 @@ func eventually(within time.Duration, ok func() bool) bool {
 func expectNoGoroutines(t *testing.T) {
 	t.Helper()
 	buf := make([]byte, 1<<20)
-	if !eventually(2*time.Second, func() bool {
+	if !eventually(patience, func() bool {
 		stacks := string(buf[:runtime.Stack(buf, true)])
 		return !strings.Contains(stacks, "process.(*Process).") && !strings.Contains(stacks, "process.(*input).")
 	}) {

@@ -3,7 +3,6 @@
 package pgtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,13 +35,12 @@ const (
 // Server is a PostgreSQL server.
 type Server struct {
 	binaries, folder string
-	port             int
 	account          account
+	port             int // 0 until it has run
 
 	mu      sync.Mutex
 	process *exec.Cmd
 	control io.WriteCloser // see watch
-	log     bytes.Buffer
 	next    int
 }
 
@@ -96,7 +95,7 @@ func start(t testing.TB) *Server {
 	if err != nil {
 		lacking(t, err.Error())
 	}
-	s := &Server{binaries: binaries, account: account, port: freePort(t)}
+	s := &Server{binaries: binaries, account: account}
 	if s.folder, err = os.MkdirTemp(account.temporary(), "snapgate-postgres"); err != nil {
 		t.Fatal(err)
 	}
@@ -162,17 +161,27 @@ func release(initdb string) int {
 	return n
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
+func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
+
+// log is what the server that runs, or ran last, has written.
+func (s *Server) log() string {
+	text, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+func (s *Server) logFile() string { return filepath.Join(s.folder, "log") }
 
 func (s *Server) command(program string, args ...string) *exec.Cmd {
 	return s.bare(filepath.Join(s.binaries, program), args...)
@@ -199,13 +208,36 @@ func (s *Server) Run(t testing.TB) {
 	}
 }
 
+// errPortTaken says that somebody else has taken the port since it was found to be free, or
+// since the server that had it ended.
+var errPortTaken = errors.New("PostgreSQL did not get its port")
+
 func (s *Server) run() error {
+	for attempt, first := 1, s.port == 0; ; attempt++ {
+		if first {
+			var err error
+			if s.port, err = freePort(); err != nil {
+				return err
+			}
+		}
+		if err := s.launch(); !errors.Is(err, errPortTaken) || attempt == 10 {
+			return err
+		}
+	}
+}
+
+// launch starts the server and waits until it answers.
+func (s *Server) launch() error {
+	log, err := os.Create(s.logFile())
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	s.mu.Lock()
-	s.log.Reset()
 	s.process = s.bare("/bin/sh", "-c", watch, "sh", filepath.Join(s.binaries, "postgres"),
 		"-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-c", "unix_socket_directories=",
 		"-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=60")
-	s.process.Stdout, s.process.Stderr = &s.log, &s.log
+	s.process.Stdout, s.process.Stderr = log, log
 	control, err := s.process.StdinPipe()
 	if err == nil {
 		s.control = control
@@ -218,16 +250,36 @@ func (s *Server) run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
-		conn, err := pgx.Connect(ctx, s.URL(Superuser, "postgres"))
+		err := s.answers(ctx)
 		if err == nil {
-			return conn.Close(ctx)
+			return nil
+		}
+		if strings.Contains(s.log(), "could not bind") {
+			return errors.Join(fmt.Errorf("%w: %s", errPortTaken, s.log()), s.end("QUIT"))
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("PostgreSQL did not start: %w; %w\n%s", err, s.end("QUIT"), s.log.String())
+			return fmt.Errorf("PostgreSQL did not start: %w; %w\n%s", err, s.end("QUIT"), s.log())
 		}
 	}
+}
+
+// answers holds that the server answers, and not another one at its port.
+func (s *Server) answers(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.URL(Superuser, "postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	var folder string
+	if err := conn.QueryRow(ctx, "SHOW data_directory").Scan(&folder); err != nil {
+		return err
+	}
+	if folder != s.data() {
+		return fmt.Errorf("the server of %s answers", folder)
+	}
+	return nil
 }
 
 // Stop ends the server and its connections as an operator would ("fast").
@@ -261,7 +313,7 @@ func (s *Server) end(signal string) error {
 	kill := time.AfterFunc(patience, func() { _ = ended.Process.Kill() })
 	_ = ended.Wait() // its status is that of the signal
 	if !kill.Stop() {
-		return fmt.Errorf("PostgreSQL did not end\n%s", s.log.String())
+		return fmt.Errorf("PostgreSQL did not end\n%s", s.log())
 	}
 	return nil
 }
