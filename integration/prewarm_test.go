@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // gated is a command that starts the server once there is a file, and makes another then.
@@ -23,10 +24,14 @@ func TestPrewarmedServerAnswersAtOnce(t *testing.T) {
 			s.mcp = append(s.mcp, "identity meta")
 			s.admin = true
 			g := start(t, s)
-			if err := os.WriteFile(open, nil, 0o600); err != nil {
-				t.Fatal(err)
+			opens := func() {
+				if err := os.WriteFile(open, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
+			opens()
 			await(t, "the process that was started beforehand", func() bool { return exists(begun) })
+			time.Sleep(time.Second) // in which the gateway takes note of it, and does not say so
 			if err := os.Remove(open); err != nil {
 				t.Fatal(err)
 			}
@@ -35,6 +40,7 @@ func TestPrewarmedServerAnswersAtOnce(t *testing.T) {
 				t.Errorf("it says %q", got)
 			}
 			// Without prewarm nothing waits; the session goes on.
+			opens() // the one in its place is being started, and that is not broken off
 			s.stdio = []string{"per " + per}
 			g.reload(t, s)
 			await(t, "the end of the spare processes", func() bool { return len(g.processes(t)) == 1 })
