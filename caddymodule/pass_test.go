@@ -97,13 +97,7 @@ func TestOnlyAnswersOfWhichRulesHideSomethingAreRead(t *testing.T) {
 // What mcp_stdio carries it has cut itself, and its sessions are its own.
 func TestWhatIsCarriedIsLeftAsItIs(t *testing.T) {
 	p := provision(t, "mcp.example.com {\n mcp /mcp {\n stdio server\n oauth https://auth.example.com\n scopes {\n base use\n deny tool x\n }\n }\n mcp_oauth /other {\n oauth https://auth.example.com\n }\n}")
-	var handlers []starter
-	for _, o := range p.oauths {
-		handlers = append(handlers, o)
-	}
-	for _, s := range p.stdios {
-		handlers = append(handlers, s)
-	}
+	handlers := p.handlers()
 	startAll(handlers, trailsToAll(p.http, handlers))
 	t.Cleanup(func() {
 		for _, h := range handlers {
@@ -164,13 +158,7 @@ func TestOnlyWhatAnMCPStdioAnswersIsCarried(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := provision(t, "mcp.example.com {\n"+tc.caddyfile+"\n}")
-			var handlers []starter
-			for _, o := range p.oauths {
-				handlers = append(handlers, o)
-			}
-			for _, s := range p.stdios {
-				handlers = append(handlers, s)
-			}
+			handlers := p.handlers()
 			startAll(handlers, trailsToAll(p.http, handlers))
 			var got []bool
 			for _, o := range p.oauths {

@@ -62,6 +62,18 @@ func provisionWith(t testing.TB, options, caddyfile string) provisioned {
 	return p
 }
 
+// handlers are all of this package's.
+func (p provisioned) handlers() []starter {
+	var all []starter
+	for _, o := range p.oauths {
+		all = append(all, o)
+	}
+	for _, s := range p.stdios {
+		all = append(all, s)
+	}
+	return all
+}
+
 const block = "{\n\tstdio snapshotd\n\toauth https://auth.example.com\n}\n"
 
 func TestDefaultResourceIsTheOneHostAndPathThatLeadHere(t *testing.T) {
