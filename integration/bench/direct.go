@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,9 +11,8 @@ import (
 
 // rawStdio starts a server for each session and speaks to it directly.
 func rawStdio() way {
-	return way{name: rawName, open: func() (*session, error) {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childVar+"=1")
+	return way{name: rawName, open: func(dialer) (*session, error) {
+		cmd := echoServer(os.Args[0])
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			return nil, err
@@ -32,7 +30,7 @@ func rawStdio() way {
 			if _, err := in.Write(append(c.call(id, text), '\n')); err != nil {
 				return err
 			}
-			line, err := readLine(lines)
+			line, err := echo.ReadLine(lines)
 			if err != nil {
 				return err
 			}
@@ -45,22 +43,21 @@ func rawStdio() way {
 	}}
 }
 
-// readLine copies only lines that are longer than the buffer.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	line, err := r.ReadSlice('\n')
-	if err != bufio.ErrBufferFull {
-		return line, err
-	}
-	line = bytes.Clone(line)
-	rest, err := r.ReadBytes('\n')
-	return append(line, rest...), err
-}
-
 // bareVar says that this program is to be the bare HTTP server, and at which address.
 const bareVar = "BARE_SERVER"
 
-// serveBare is an HTTP server that answers itself. It is a process of its own, as every
-// server here is.
+// serveBare is an HTTP server that answers itself, and the least of a gateway at [passPath].
+// It is a process of its own, as every server here is.
 func serveBare(address string) error {
-	return http.ListenAndServe(address, http.HandlerFunc(echo.Handle))
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", echo.Handle)
+	mux.Handle(passPath, &echo.Pass{Start: func() *exec.Cmd { return echoServer(os.Args[0]) }})
+	return http.ListenAndServe(address, mux)
+}
+
+// echoServer is the command of the echo server, which is in this program.
+func echoServer(program string) *exec.Cmd {
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), childVar+"=1")
+	return cmd
 }

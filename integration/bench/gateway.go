@@ -177,7 +177,7 @@ func (g *gateway) probe() error {
 	g.roots = x509.NewCertPool()
 	g.roots.AppendCertsFromPEM(pem)
 	for _, url := range g.urls {
-		c, err := dial(url, g.roots)
+		c, err := connect(url, g.roots)
 		if err != nil {
 			return err
 		}
@@ -188,10 +188,6 @@ func (g *gateway) probe() error {
 		}
 	}
 	return nil
-}
-
-func (g *gateway) dial(scheme, endpoint string, header ...string) (*client, error) {
-	return dial(g.urls[site{scheme, endpoint}], g.roots, append(header, g.bearer())...)
 }
 
 func (g *gateway) bearer() string { return "Authorization: Bearer " + g.token }
@@ -205,8 +201,8 @@ func (g *gateway) legacy(scheme, endpoint string) way {
 
 // modern has no sessions: all calls go to the one process of the user, or of all.
 func (g *gateway) modern(scheme, endpoint string) way {
-	return way{name: "modern, per " + endpoint + ", " + scheme, gateway: true, pid: g.cmd.Process.Pid, open: func() (*session, error) {
-		c, err := g.dial(scheme, endpoint, "Mcp-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: echo")
+	return way{name: "modern, per " + endpoint + ", " + scheme, gateway: true, pid: g.cmd.Process.Pid, open: func(dial dialer) (*session, error) {
+		c, err := dial(g.urls[site{scheme, endpoint}], g.roots, g.bearer(), "Mcp-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: echo")
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,9 @@
 //   - limit: what the two cost together, 1/(1/bare + 1/raw)
 //   - handler in Caddy: the same handler in a site of Caddy, without this module and without
 //     the way in which caddymodule/cmd/caddy collects garbage
+//   - least gateway and least in Caddy: a handler that passes a body on to a process of its
+//     connection, and a line of that back, and does nothing else: no gateway with a process
+//     for each session costs less
 //   - legacy and modern: Caddy with this module, verified tokens and audit records, clients
 //     of 2025-11-25 and of 2026-07-28, a process per session, user or all; plain HTTP and TLS
 //   - supergateway and mcp-proxy, where npm can install them: no TLS, no login, no records
@@ -20,7 +23,8 @@
 // a request with one write, from buffers that it reuses, and compares an answer byte for byte
 // before it decodes it; it is the same for all that speaks HTTP, and shares the machine with
 // what it measures. Its own cost stands in raw stdio and in bare HTTP, as the server's does,
-// so that both are in the limit twice.
+// so that both are in the limit twice. What bars are about is measured once more with clients
+// of net/http.
 //
 // The last columns are the processor time of a call, which says more than rates do on a
 // machine that others use: that of the client, of the process that speaks HTTP, and of the

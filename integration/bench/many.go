@@ -54,7 +54,7 @@ func (r *report) many() error {
 // and the process, are not what is to go.
 func (g *gateway) crowds(n int) (all []*crowd, _ error) {
 	for i := range connections {
-		client, err := g.dial("http", "shared")
+		client, err := connect(g.urls[site{"http", "shared"}], nil, g.bearer())
 		if err != nil {
 			return all, err
 		}

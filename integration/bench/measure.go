@@ -13,7 +13,8 @@ import (
 // way is one way to reach the echo server.
 type way struct {
 	name    string
-	open    func() (*session, error)
+	open    func(dialer) (*session, error)
+	library bool // its clients are those of net/http
 	foreign bool // not ours: a failure is a result
 	gateway bool // ours
 	pid     int  // of the process that speaks HTTP, or 0
@@ -38,9 +39,13 @@ const warm = 20
 // openAll opens n sessions, one after another, and says how long each took. What was
 // opened is returned with an error, too.
 func openAll(w way, n int) (sessions []*session, took []time.Duration, _ error) {
+	dial := connect
+	if w.library {
+		dial = useLibrary
+	}
 	for range n {
 		began := time.Now()
-		s, err := w.open()
+		s, err := w.open(dial)
 		if err != nil {
 			return sessions, took, err
 		}

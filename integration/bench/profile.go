@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -27,7 +26,7 @@ func (r *report) profileAll(g *gateway, ways []way, n, payload int) error {
 			continue
 		}
 		name := fmt.Sprintf("%s-%d-%d", strings.ReplaceAll(w.name, ", ", "-"), n, payload)
-		for kind, query := range map[string]string{"cpu": "profile?seconds=2", "allocs": "allocs?seconds=1"} {
+		for kind, query := range map[string]string{"cpu": "profile?seconds=4", "allocs": "allocs?seconds=1"} {
 			text, err := g.profileOf(w, n, payload, query)
 			if err == nil {
 				err = os.WriteFile(filepath.Join(r.options.profiles, name+"."+kind+".pprof"), text, 0o644)
@@ -44,7 +43,7 @@ func (r *report) profileAll(g *gateway, ways []way, n, payload int) error {
 func (g *gateway) profileOf(w way, n, payload int, query string) ([]byte, error) {
 	done := make(chan error, 1)
 	go func() {
-		_, err := measure(w, n, payload, 4*time.Second)
+		_, err := measure(w, n, payload, 6*time.Second)
 		done <- err
 	}()
 	time.Sleep(time.Second) // for the sessions to begin
@@ -135,11 +134,10 @@ func divide(text []byte) (map[string]float64, error) {
 func (r *report) spending() error {
 	return r.with(echoes(), func(g *gateway) error {
 		var columns []map[string]float64
-		var floors []string
 		r.printf("\nThe gateway's processor time, by where it goes\n%-30s", "")
 		for _, w := range []way{g.legacy("http", "session"), g.modern("http", "user")} {
 			for _, n := range []int{1, 32} {
-				text, err := g.profileOf(w, n, 64, "profile?seconds=2")
+				text, err := g.profileOf(w, n, 64, "profile?seconds=4")
 				if err != nil {
 					return fmt.Errorf("profile of %s: %w", w.name, err)
 				}
@@ -148,7 +146,6 @@ func (r *report) spending() error {
 					return err
 				}
 				columns = append(columns, shares)
-				floors = append(floors, r.floor(row{w.name, n, 64}, shares))
 				r.printf("%24s", fmt.Sprintf("%s, %d", strings.TrimSuffix(w.name, ", http"), n))
 			}
 		}
@@ -158,28 +155,7 @@ func (r *report) spending() error {
 				r.printf("%22.0f %%", 100*shares[p.name])
 			}
 		}
-		r.printf("\n%s", strings.Join(floors, ""))
+		r.printf("\n")
 		return nil
 	})
-}
-
-// avoidable are the parts that a gateway without code, log and garbage would not have.
-var avoidable = []string{"this module", "log, but its system calls", "system calls, log", "garbage collection", "making objects"}
-
-// floor says what the bar of the rate at 32 sessions leaves to the gateway of a call, all
-// processors being busy, and whether that could be reached by making this module faster.
-func (r *report) floor(which row, shares map[string]float64) string {
-	limit, ok := r.rows[row{limit, which.sessions, which.payload}]
-	measured, there := r.rows[which]
-	if which.sessions != 32 || !ok || !there || measured.cpu.http == 0 {
-		return ""
-	}
-	least := measured.cpu.http
-	for _, name := range avoidable {
-		least -= time.Duration(float64(measured.cpu.http) * shares[name])
-	}
-	all := time.Duration(float64(runtime.NumCPU()) * float64(time.Second) / (leastShare * limit.rate))
-	left := all - measured.cpu.client - measured.cpu.servers
-	return fmt.Sprintf("%s, 32 sessions: %v of the limit leaves the gateway %v for a call beside client and server; it uses %v, and %v without any code, log and garbage of its own and of others\n",
-		which.name, leastShare, left.Round(time.Microsecond), measured.cpu.http.Round(time.Microsecond), least.Round(time.Microsecond))
 }

@@ -7,8 +7,16 @@ import (
 	"strconv"
 )
 
-// caddyName is the row of Caddy that answers itself.
-const caddyName = "handler in Caddy, http"
+// The rows of servers that answer themselves, or pass on, and do nothing else.
+const (
+	bareName     = "bare HTTP"
+	caddyName    = "handler in Caddy, http"
+	leastName    = "least gateway, http"
+	leastInCaddy = "least in Caddy, http"
+)
+
+// passPath is where a server passes on.
+const passPath = "/pass"
 
 // serverProcess is an HTTP server that answers itself, in a process of its own.
 type serverProcess struct {
@@ -23,7 +31,7 @@ func startServer(command func(address string) *exec.Cmd) (*serverProcess, error)
 		return nil, err
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	s := &serverProcess{cmd: command(address), url: "http://" + address + "/"}
+	s := &serverProcess{cmd: command(address), url: "http://" + address}
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -39,12 +47,27 @@ func (s *serverProcess) stop() {
 	_ = s.cmd.Wait() // by that
 }
 
-func (s *serverProcess) way(name string) way {
-	return way{name: name, pid: s.cmd.Process.Pid, open: func() (*session, error) {
-		c, err := dial(s.url, nil)
+// answering is the way to what answers itself.
+func (s *serverProcess) answering(name string) way {
+	return way{name: name, pid: s.cmd.Process.Pid, open: func(dial dialer) (*session, error) {
+		c, err := dial(s.url+"/", nil)
 		if err != nil {
 			return nil, err
 		}
 		return &session{c.echo(""), c.close}, nil
+	}}
+}
+
+// passing is the way to a process for each connection.
+func (s *serverProcess) passing(name string) way {
+	return way{name: name, pid: s.cmd.Process.Pid, open: func(dial dialer) (*session, error) {
+		c, err := dial(s.url+passPath, nil)
+		if err != nil {
+			return nil, err
+		}
+		return &session{c.echo(""), func() error {
+			defer c.close()
+			return c.end()
+		}}, nil
 	}}
 }

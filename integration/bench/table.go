@@ -15,6 +15,7 @@ import (
 type row struct {
 	name              string
 	sessions, payload int
+	library           bool // by clients of net/http
 }
 
 // report prints what is measured and keeps what the bars are about.
@@ -42,9 +43,8 @@ func (r *report) printf(format string, values ...any) {
 
 // The rows that others are held against.
 const (
-	limit    = "limit"
-	rawName  = "raw stdio"
-	bareName = "bare HTTP"
+	limit   = "limit"
+	rawName = "raw stdio"
 )
 
 // with runs one section with a gateway that nobody has used.
@@ -71,7 +71,7 @@ func (r *report) table() error {
 		return err
 	}
 	defer bare.stop()
-	inCaddy, err := startServer(func(address string) *exec.Cmd { return exec.Command(r.inCaddy, address) })
+	inCaddy, err := startServer(func(address string) *exec.Cmd { return exec.Command(r.inCaddy, address, os.Args[0]) })
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (r *report) table() error {
 	}
 	defer stopPeers(peers)
 	return r.with(echoes(), func(g *gateway) error {
-		ways := []way{rawStdio(), bare.way(bareName), inCaddy.way(caddyName)}
+		ways := []way{rawStdio(), bare.answering(bareName), inCaddy.answering(caddyName), bare.passing(leastName), inCaddy.passing(leastInCaddy)}
 		for _, scheme := range []string{"http", "https"} {
 			ways = append(ways,
 				g.legacy(scheme, "session"), g.legacy(scheme, "user"), g.legacy(scheme, "shared"),
@@ -110,9 +110,35 @@ func (r *report) table() error {
 				}
 			}
 		}
+		if err := r.byLibrary(ways); err != nil {
+			return err
+		}
 		r.printf("Every answer was its own call's.\n")
 		return nil
 	})
+}
+
+// byLibrary measures once more what bars are about, with clients of net/http.
+func (r *report) byLibrary(ways []way) error {
+	var again []way
+	of := []string{bareName, leastName, leastInCaddy, legacySession, legacyShared, modernUser}
+	for _, w := range ways {
+		if w.foreign || slices.Contains(of, w.name) {
+			w.library = true
+			again = append(again, w)
+		}
+	}
+	numbers := slices.DeleteFunc([]int{1, barSessions}, func(n int) bool { return !slices.Contains(r.options.sessions, n) })
+	if len(numbers) == 0 || !slices.Contains(r.options.payloads, barPayload) {
+		return nil
+	}
+	r.printf("The same, called by clients of net/http\n")
+	for _, n := range numbers {
+		if err := r.block(again, n, barPayload); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rounds is how often each row is measured. All rows of a block are measured once before
@@ -141,14 +167,14 @@ func (r *report) block(ways []way, n, payload int) error {
 		}
 	}
 	for i, w := range ways {
-		which := row{w.name, n, payload}
+		which := row{w.name, n, payload, w.library}
 		if refusals[i] != nil {
 			r.printf("%-27s %8d %6d %8s %9s %9s  %.120v\n", w.name, n, payload, "-", "-", "-", refusals[i])
 			continue
 		}
 		r.add(which, median(results[i]))
 		if w.name == bareName {
-			r.add(row{limit, n, payload}, limitOf(r.rows[row{rawName, n, payload}], r.rows[which]))
+			r.add(row{limit, n, payload, w.library}, limitOf(r.rows[row{rawName, n, payload, false}], r.rows[which]))
 		}
 	}
 	r.printf("\n")
@@ -171,7 +197,7 @@ func limitOf(raw, bare result) result {
 func (r *report) add(which row, measured result) {
 	r.rows[which] = measured
 	share, p99, setup := "", measured.p99.String(), measured.setup.String()
-	if most, ok := r.rows[row{limit, which.sessions, which.payload}]; ok {
+	if most, ok := r.rows[row{limit, which.sessions, which.payload, which.library}]; ok {
 		share = fmt.Sprintf("%.0f %%", 100*measured.rate/most.rate)
 	}
 	if which.name == limit {

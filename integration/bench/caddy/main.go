@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -14,7 +15,10 @@ import (
 	"github.com/snapgate/snapgate/integration/bench/echo"
 )
 
-func init() { caddy.RegisterModule(handler{}) }
+func init() {
+	caddy.RegisterModule(handler{})
+	caddy.RegisterModule(passing{})
+}
 
 // handler is the bare HTTP server's handler as one of Caddy's.
 type handler struct{}
@@ -28,9 +32,27 @@ func (handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Han
 	return nil
 }
 
+// passing is the least of a gateway as one of Caddy's handlers.
+type passing struct{ *echo.Pass }
+
+func (passing) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.bench_pass", New: func() caddy.Module {
+		return &passing{&echo.Pass{Start: func() *exec.Cmd {
+			cmd := exec.Command(os.Args[2])
+			cmd.Env = append(os.Environ(), "ECHO_SERVER=1")
+			return cmd
+		}}}
+	}}
+}
+
+func (p passing) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	p.Pass.ServeHTTP(w, r)
+	return nil
+}
+
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: caddy <address>, such as 127.0.0.1:8080")
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: caddy <address> <echo server>, such as 127.0.0.1:8080 bench")
 		os.Exit(2)
 	}
 	fmt.Fprintln(os.Stderr, "caddy:", serve(os.Args[1]))
@@ -44,7 +66,10 @@ func serve(address string) error {
 		"logging": {"logs": {"default": {"level": "ERROR"}}},
 		"apps": {"http": {"servers": {"echo": {
 			"listen": [%q], "automatic_https": {"disable": true},
-			"routes": [{"match": [{"host": ["127.0.0.1"], "path": ["/"]}], "handle": [{"handler": "bench_echo"}]}]
+			"routes": [
+				{"match": [{"host": ["127.0.0.1"], "path": ["/"]}], "handle": [{"handler": "bench_echo"}]},
+				{"match": [{"host": ["127.0.0.1"], "path": ["/pass"]}], "handle": [{"handler": "bench_pass"}]}
+			]
 		}}}}
 	}`, address)
 	if err := caddy.Load([]byte(config), true); err != nil {
