@@ -66,7 +66,7 @@ func deriveResource(trails []trail, path string) (string, error) {
 func derivePath(paths []string) (string, error) {
 	var exact []string
 	for _, path := range paths {
-		if path == metadataRoot || strings.HasPrefix(path, metadataRoot+"/") || path == oauth.IssuerMetadataPath {
+		if isWellKnown(path) {
 			continue
 		}
 		if strings.ContainsAny(path, "*%{") {
@@ -81,6 +81,11 @@ func derivePath(paths []string) (string, error) {
 		return exact[0], nil
 	}
 	return "", fmt.Errorf("several paths lead to this handler (%s): write the public address, such as \"resource https://mcp.example.com/mcp\"", strings.Join(exact, ", "))
+}
+
+// isWellKnown says whether a path is one of those that metadata is served at.
+func isWellKnown(path string) bool {
+	return path == metadataRoot || strings.HasPrefix(path, metadataRoot+"/") || path == oauth.IssuerMetadataPath
 }
 
 // reaches says whether a request for the resource's metadata would come to the handler,

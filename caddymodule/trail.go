@@ -23,8 +23,10 @@ type trail struct {
 	outermost caddyhttp.MatchHost
 	// rewritten says that the request's path is changed on the way.
 	rewritten bool
-	// narrowed says that another kind of matcher is on the way.
-	narrowed bool
+	// conditions are all that a request meets on the way, outermost first.
+	conditions []condition
+	// order tells which of two handlers of a server comes first.
+	order int
 	// behind are the handlers that follow in one list with the one that is led to.
 	behind []caddyhttp.MiddlewareHandler
 }
@@ -48,18 +50,32 @@ type walker struct {
 	visit    func(caddyhttp.MiddlewareHandler, trail)
 	named    map[string]*caddyhttp.Route
 	visiting map[string]bool // named routes that are being walked, which may call one another
+	steps    int             // taken so far: each has a number of its own, the same in every walk
+	rewrites int             // seen so far
+}
+
+func (w *walker) step() int {
+	w.steps++
+	return w.steps
 }
 
 // routes walks a list in order, since a rewrite in one route holds for the next.
 func (w *walker) routes(routes caddyhttp.RouteList, t trail) {
+	groups := map[string]int{}
 	for _, route := range routes {
 		sets := route.MatcherSets
 		if len(sets) == 0 {
 			sets = caddyhttp.MatcherSets{nil}
 		}
+		there := t
+		if first := groups[route.Group]; first != 0 {
+			there = t.meeting(condition{step: first, rest: true})
+		} else if route.Group != "" {
+			groups[route.Group] = w.step()
+		}
 		rewritten := t.rewritten
 		for _, set := range sets {
-			rewritten = w.handlers(route.Handlers, t.through(set)) || rewritten
+			rewritten = w.handlers(route.Handlers, w.through(there, set)) || rewritten
 		}
 		t.rewritten = rewritten
 	}
@@ -81,9 +97,10 @@ func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool 
 			}
 		case *rewrite.Rewrite:
 			t.rewritten = true
+			w.rewrites++
 		default:
 			there := t
-			there.behind = handlers[i+1:]
+			there.behind, there.order = handlers[i+1:], w.step()
 			w.visit(h, there)
 		}
 	}
@@ -92,7 +109,8 @@ func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool 
 
 // through narrows a trail by one set of matchers. Inner matchers are the more specific
 // ones, so they take the place of the outer.
-func (t trail) through(set caddyhttp.MatcherSet) trail {
+func (w *walker) through(t trail, set caddyhttp.MatcherSet) trail {
+	other := false
 	for _, matcher := range set {
 		switch m := matcher.(type) {
 		case caddyhttp.MatchHost:
@@ -100,12 +118,15 @@ func (t trail) through(set caddyhttp.MatcherSet) trail {
 		case *caddyhttp.MatchHost:
 			t = t.under(*m)
 		case caddyhttp.MatchPath:
-			t.paths = m
+			t = t.at(m, w.rewrites)
 		case *caddyhttp.MatchPath:
-			t.paths = *m
+			t = t.at(*m, w.rewrites)
 		default:
-			t.narrowed = true
+			other = true
 		}
+	}
+	if other {
+		t = t.meeting(condition{step: w.step()})
 	}
 	return t
 }
@@ -116,6 +137,17 @@ func (t trail) under(hosts caddyhttp.MatchHost) trail {
 		t.outermost = hosts
 	}
 	t.hosts = hosts
+	return t.meeting(condition{hosts: hosts})
+}
+
+// at narrows a trail to paths, of which the request's may be the result of rewrites.
+func (t trail) at(paths caddyhttp.MatchPath, rewrites int) trail {
+	t.paths = paths
+	return t.meeting(condition{paths: paths, rewrites: rewrites})
+}
+
+func (t trail) meeting(c condition) trail {
+	t.conditions = append(slices.Clip(t.conditions), c)
 	return t
 }
 

@@ -6,24 +6,32 @@ import (
 	"strings"
 )
 
-// checkTwice refuses two handlers at one address: the first would answer all requests, and
-// the rules of the second would be for nobody. Where a matcher stands before one of them, they
-// may share an address. The trails are those of the handlers.
+// checkTwice refuses a handler that no request comes to, since another before it answers them
+// all: its rules would hold for nobody. The trails are those of the handlers.
 func checkTwice(handlers []starter, all [][]trail) error {
 	for i, trails := range all {
-		for j := range i {
-			if !isEntry(handlers[i]) || !isEntry(handlers[j]) {
+		for j, others := range all {
+			if i == j || !isEntry(handlers[i]) || !isEntry(handlers[j]) {
 				continue
 			}
 			for _, t := range trails {
-				if k := slices.IndexFunc(all[j], t.same); k >= 0 {
-					return fmt.Errorf("%s and %s stand at %s: the first would answer all requests, and the second none; give each a path of its own, or leave one out",
-						directiveOf(handlers[j], all[j][k]), directiveOf(handlers[i], t), t.where())
+				if k := slices.IndexFunc(others, func(first trail) bool { return first.covers(t) }); k >= 0 {
+					return fmt.Errorf("%s and %s stand at %s: the first would answer all requests, and the second none; %s",
+						directiveOf(handlers[j], others[k]), directiveOf(handlers[i], t), t.where(), remedy(others[k], t))
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// remedy is what to do about a trail that covers a second one.
+func remedy(first, second trail) string {
+	second.conditions = slices.DeleteFunc(slices.Clone(second.conditions), func(c condition) bool { return c.rest })
+	if second.admits(first) {
+		return "give each a path of its own, or leave one out"
+	}
+	return "put both into a route block, the second before the first, give each a path of its own, or leave one out"
 }
 
 // directiveOf is a handler as its directive was written, as far as that tells it from another.
@@ -48,27 +56,15 @@ func isEntry(h starter) bool {
 	return !ok || s.Anonymous != ""
 }
 
-// same says whether two trails lead the same requests on, as far as hosts and paths tell.
-func (t trail) same(other trail) bool {
-	if t.server != other.server || t.narrowed || other.narrowed || t.rewritten || other.rewritten {
-		return false
-	}
-	path, err := derivePath(t.paths)
-	others, err2 := derivePath(other.paths)
-	if err != nil || err2 != nil || path != others {
-		return false
-	}
-	return t.hosts == nil && other.hosts == nil || slices.ContainsFunc(t.hosts, func(host string) bool { return slices.Contains(other.hosts, host) })
-}
-
 // where is an address for people, if it is only a part of one.
 func (t trail) where() string {
-	path, err := derivePath(t.paths)
-	if err != nil || path == "" {
-		path = "/"
+	paths := slices.DeleteFunc(slices.Clone(t.paths), isWellKnown)
+	address := "/"
+	if len(paths) > 0 {
+		address = paths[0]
 	}
-	if len(t.hosts) == 0 {
-		return path
+	if len(t.hosts) > 0 {
+		address = t.hosts[0] + address
 	}
-	return t.hosts[0] + path
+	return address
 }

@@ -21,7 +21,28 @@ func TestTwoHandlersAtOneAddressAreRefused(t *testing.T) {
 		"under one of two names":          {"a.example, b.example {\n mcp /mcp " + block + "}\nb.example:8443 {\n mcp /mcp " + block + "}", ""}, // another server
 		"another path":                    {"mcp.example.com {\n mcp /mcp " + block + " mcp /other " + block + "}", ""},
 		"another host":                    {"a.example {\n mcp /mcp " + block + "}\nb.example {\n mcp /mcp " + block + "}", ""},
-		"behind a matcher":                {"mcp.example.com {\n @x header X-Beta 1\n handle @x {\n mcp /mcp " + block + "}\n mcp /mcp " + block + "}", ""},
+		"behind a matcher":                {"mcp.example.com {\n @x header X-Beta 1\n route {\n handle @x {\n mcp /mcp " + block + "}\n mcp /mcp " + block + "}\n}", ""},
+		"behind matchers of two kinds":    {"mcp.example.com {\n @x method GET\n @y method POST\n handle @x {\n mcp /mcp " + block + "}\n handle @y {\n mcp /mcp " + block + "}\n}", ""},
+		"a matcher that comes too late":   {"mcp.example.com {\n @x header X-Beta 1\n handle @x {\n mcp /mcp " + block + "}\n mcp /mcp " + block + "}", "mcp.example.com/mcp"},
+		"both behind one matcher":         {"mcp.example.com {\n @x header X-Beta 1\n handle @x {\n mcp /mcp " + block + " mcp /mcp " + block + "}\n}", "mcp.example.com/mcp"},
+		"one name of two, first":          {"a.example, b.example {\n @b host b.example\n handle @b {\n mcp /mcp " + block + "}\n handle {\n mcp /mcp " + block + "}\n}", ""},
+		"one name of two, too late":       {"a.example, b.example {\n @b host b.example\n handle @b {\n mcp /mcp " + block + "}\n mcp /mcp " + block + "}", "b.example/mcp"},
+		"a name of a wildcard, first":     {"*.example {\n @b host b.example\n handle @b {\n mcp /mcp " + block + "}\n handle {\n mcp /mcp " + block + "}\n}", ""},
+		"a name of a wildcard, too late":  {"*.example {\n @b host B.example\n handle @b {\n mcp /mcp " + block + "}\n mcp /mcp " + block + "}", "b.example/mcp"},
+		"a wildcard and a site":           {"*.example {\n mcp /mcp " + block + "}\nb.example {\n mcp /mcp " + block + "}\n* {\n mcp /mcp " + block + "}", ""},
+		"all paths, then one":             {"mcp.example.com {\n mcp_oauth " + proxied + " mcp /mcp " + block + "}", "mcp.example.com/mcp"},
+		"all paths, after one":            {"mcp.example.com {\n mcp " + block + " mcp /mcp " + block + "}", ""},
+		"many paths, then one":            {"mcp.example.com {\n route {\n handle /m* {\n mcp " + block + "}\n mcp /MCP " + block + "}\n}", "mcp.example.com/mcp"},
+		"many paths, then others":         {"mcp.example.com {\n route {\n handle /m/* {\n mcp " + block + "}\n mcp /mcp " + block + "}\n}", ""},
+		"one path, then many":             {"mcp.example.com {\n route {\n mcp /mcp " + block + " handle /mcp* {\n mcp " + block + "}\n}\n}", ""},
+		"two paths, then one of them":     {"mcp.example.com {\n @p path /a /b\n route {\n handle @p {\n mcp " + block + "}\n mcp /a " + block + "}\n}", "mcp.example.com/a"},
+		"many paths twice":                {"mcp.example.com {\n handle /m* {\n mcp " + block + " mcp " + block + "}\n}", "mcp.example.com/m*"},
+		"metadata alone":                  {"mcp.example.com {\n route {\n handle /.well-known/oauth-protected-resource/* {\n mcp " + block + "}\n mcp " + block + "}\n}", ""},
+		"both after a rewrite":            {"mcp.example.com {\n rewrite /old /mcp\n mcp /mcp " + block + " mcp /mcp " + block + "}", "mcp.example.com/mcp"},
+		"a rewrite between them":          {"mcp.example.com {\n route {\n mcp /mcp " + block + " route {\n rewrite /old /mcp\n}\n mcp /mcp " + block + "}\n}", ""},
+		"after another path's handle":     {"mcp.example.com {\n @x header X-Beta 1\n handle @x {\n header X-Seen 1\n}\n handle {\n mcp /mcp " + block + "}\n route {\n mcp /mcp " + block + "}\n}", ""},
+		"in a matcher of no host":         {"http://mcp.example.com {\n mcp /mcp " + block + "}\nhttp:// {\n mcp /mcp " + block + "}", ""},
+		"by two methods of one handle":    {"mcp.example.com {\n handle /mcp {\n @x method GET\n handle @x {\n mcp " + block + "}\n handle {\n mcp " + block + "}\n}\n}", ""},
 		"behind a prefix that is cut off": {"mcp.example.com {\n handle_path /a/* {\n mcp /mcp " + block + "}\n mcp /mcp " + block + "}", ""},
 		"one of them":                     {"mcp.example.com {\n mcp /mcp " + block + "}", ""},
 	} {
@@ -51,9 +72,11 @@ func load(t *testing.T, caddyfile string) error {
 func TestBothHandlersAtOneAddressAreNamed(t *testing.T) {
 	const login = " oauth https://auth.example.com\n"
 	for caddyfile, want := range map[string]string{
-		"mcp /mcp {\n stdio one -x\n" + login + "}\n mcp /mcp {\n stdio two\n" + login + "}":      `mcp with "stdio one" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
-		"mcp_oauth /mcp {\n" + login + "}\n mcp /mcp {\n stdio two\n" + login + " handle {\n}\n}": `mcp_oauth with "oauth https://auth.example.com" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
-		"mcp /mcp {\n stdio one\n" + login + "}\n mcp /mcp {\n stdio two\n anonymous public\n}":   `mcp with "stdio one" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
+		"mcp /mcp {\n stdio one -x\n" + login + "}\n mcp /mcp {\n stdio two\n" + login + "}":                          `mcp with "stdio one" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
+		"mcp_oauth /mcp {\n" + login + "}\n mcp /mcp {\n stdio two\n" + login + " handle {\n}\n}":                     `mcp_oauth with "oauth https://auth.example.com" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
+		"mcp /mcp {\n stdio one\n" + login + "}\n mcp /mcp {\n stdio two\n anonymous public\n}":                       `mcp with "stdio one" and mcp with "stdio two" stand at mcp.example.com/mcp: the first`,
+		"mcp_oauth {\n" + login + "}\n mcp /mcp {\n stdio two\n" + login + "}":                                        `stand at mcp.example.com/mcp: the first would answer all requests, and the second none; put both into a route block, the second before the first, give`,
+		"handle {\n mcp /mcp {\n stdio one\n" + login + "}\n}\n handle {\n mcp /mcp {\n stdio two\n" + login + "}\n}": `and the second none; give each a path of its own`,
 	} {
 		if err := load(t, "mcp.example.com {\n "+caddyfile+"\n}"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nwant %s", err, want)
