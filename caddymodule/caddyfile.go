@@ -116,7 +116,7 @@ func (m *directive) parsePath(d *caddyfile.Dispenser) error {
 	name := d.Val()
 	if d.NextArg() {
 		m.path = d.Val()
-		if !strings.HasPrefix(m.path, "/") || strings.ContainsAny(m.path, "*?#") {
+		if !isExact(m.path) {
 			return d.Errf("%s: %q is not one exact path: write one such as /mcp, or none", name, m.path)
 		}
 	}
@@ -124,6 +124,14 @@ func (m *directive) parsePath(d *caddyfile.Dispenser) error {
 		return d.Errf("%s: unexpected %q: the directive takes one path, and a block", name, d.Val())
 	}
 	return nil
+}
+
+// isExact says whether a path stands for itself with [caddyhttp.MatchPath], which takes more
+// characters than * for patterns, and never sees a dot segment.
+func isExact(path string) bool {
+	segments := strings.Split(path, "/")
+	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, `*?#[\`) &&
+		!slices.Contains(segments, ".") && !slices.Contains(segments, "..")
 }
 
 // subdirective reads the arguments and the block behind one name.
@@ -135,27 +143,39 @@ type subdirective struct {
 // parseBlock reads a block of subdirectives, each of which may stand in it once unless it
 // is listed as repeatable.
 func parseBlock(d *caddyfile.Dispenser, where string, repeatable []string, subs []subdirective) error {
-	seen := map[string]bool{}
+	seen, last := map[string]bool{}, where
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		i := slices.IndexFunc(subs, func(s subdirective) bool { return s.name == name })
 		if i < 0 {
-			names := make([]string, len(subs))
-			for i, s := range subs {
-				names[i] = s.name
-			}
-			slices.Sort(names)
-			return d.Errf("%s: unknown subdirective %q; there are: %s", where, name, strings.Join(names, ", "))
+			return unknownSubdirective(d, where, last, subs)
 		}
 		if seen[name] && !slices.Contains(repeatable, name) {
 			return d.Errf("%s: %s is written twice", where, name)
 		}
-		seen[name] = true
+		seen[name], last = true, name
 		if err := subs[i].parse(d); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unknownSubdirective is the error about a word in a block, where the last known one stands
+// before it.
+func unknownSubdirective(d *caddyfile.Dispenser, where, last string, subs []subdirective) error {
+	switch {
+	case d.Val() == "{":
+		return d.Errf("%s takes no block: write its values on one line, without { and }", last)
+	case len(subs) == 0:
+		return d.Errf("%s: unexpected %q: %s takes no block", where, d.Val(), where)
+	}
+	names := make([]string, len(subs))
+	for i, s := range subs {
+		names[i] = s.name
+	}
+	slices.Sort(names)
+	return d.Errf("%s: unknown subdirective %q; there are: %s", where, d.Val(), strings.Join(names, ", "))
 }
 
 func (m *directive) parse(d *caddyfile.Dispenser) error {
@@ -214,7 +234,9 @@ func (m *directive) routed(h httpcaddyfile.Helper, handlers []json.RawMessage) [
 	if m.path != "" {
 		paths := []string{m.path}
 		if m.withOAuth {
-			paths = append(paths, metadataRoot+strings.TrimSuffix(m.path, "/"))
+			if m.path != "/" {
+				paths = append(paths, metadataRoot+m.path)
+			}
 			if resource, err := oauth.CanonicalResource(m.oauth.Resource); err == nil {
 				paths = append(paths, oauth.MetadataPath(resource))
 			}

@@ -8,6 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
 // parseMCPOAuth reads the mcp_oauth directive, for a server that speaks HTTP itself and
@@ -62,6 +64,9 @@ func parseMCPOAuth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 // checkValues refuses what Provision would, but knows the file and the line. What is known
 // only where the gateway runs is left to that: placeholders, and files.
 func (m *directive) checkValues() error {
+	if err := m.checkPath(); err != nil {
+		return err
+	}
 	if !m.withOAuth || slices.ContainsFunc(m.oauth.values(), func(value *string) bool { return strings.Contains(*value, "{") }) {
 		return nil
 	}
@@ -69,6 +74,18 @@ func (m *directive) checkValues() error {
 	cfg.Introspection = nil
 	if _, err := m.oauth.tryOut(cfg); err != nil {
 		return m.at.WrapErr(err)
+	}
+	return nil
+}
+
+// checkPath refuses a path of which no resource can be made, unless one is written.
+func (m *directive) checkPath() error {
+	if !m.withOAuth || m.oauth.Resource != "" || m.path == "" {
+		return nil
+	}
+	_, err := oauth.CanonicalResource("https://mcp.example.com" + m.path)
+	if err != nil || strings.Contains(m.path, "%") {
+		return m.at.Errf("the path %q is not as it stands in an address: write the public address, such as \"resource https://mcp.example.com/mcp\"", m.path)
 	}
 	return nil
 }

@@ -150,6 +150,21 @@ func TestSelfCheckSeesWhatIsUnreachable(t *testing.T) {
 	}
 }
 
+// RFC 9728 section 3.1 cuts off no slash but one that follows the host.
+func TestMetadataOfAPathThatEndsInASlashIsReached(t *testing.T) {
+	for path, inserted := range map[string]string{
+		"/mcp/": "/.well-known/oauth-protected-resource/mcp/",
+		"/":     "/.well-known/oauth-protected-resource",
+	} {
+		p := provision(t, "mcp.example.com {\n mcp "+path+" "+block+"}")
+		target := p.oauths[0]
+		target.served = metadataPaths{inserted: inserted}
+		if ok, blocked := reaches(trailsTo(p.http, target), target, oauth.MetadataURL("https://mcp.example.com"+path)); !ok {
+			t.Errorf("%s: blocked by %q", path, blocked)
+		}
+	}
+}
+
 func TestRootMetadataIsServedWhereOneResourceStandsOnAHost(t *testing.T) {
 	one := provision(t, "mcp.example.com {\n mcp /mcp "+block+"}\nother.example.com {\n mcp /mcp "+block+"}")
 	for _, o := range one.oauths {

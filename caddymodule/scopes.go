@@ -142,10 +142,18 @@ func (m *directive) parseScopes(d *caddyfile.Dispenser) error {
 	return parseBlock(d, "scopes", append(policy.Kinds(), "deny", "imply"), subs)
 }
 
+// ruleExamples are rules of each kind, for errors.
+var ruleExamples = map[string]string{
+	"tool":     "tool delete_* files:delete",
+	"prompt":   "prompt review_* files:write",
+	"resource": "resource file:///srv/plans/* files:read",
+	"method":   "method resources/read files:read",
+}
+
 func (s *Scopes) parseRule(d *caddyfile.Dispenser, kind string) error {
 	args := d.RemainingArgs()
 	if len(args) < 2 {
-		return d.Errf("scopes: %s takes a name or glob and the scopes it needs, such as \"%s delete_* files:delete\"", kind, kind)
+		return d.Errf("scopes: %s takes a name or glob and the scopes it needs, such as %q", kind, ruleExamples[kind])
 	}
 	s.Rules = append(s.Rules, ScopeRule{Kind: kind, Pattern: args[0], Scopes: args[1:]})
 	return nil
