@@ -350,7 +350,7 @@ func (m *directive) parseStdio(d *caddyfile.Dispenser) error {
 func (m *directive) parseEnv(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) != 2 {
-		return d.Err("env takes a name and a value, such as \"env SNAPSHOT_DB_PATH /var/lib/snap/{mcp.user}/snapshots.db\"")
+		return d.Err("env takes a name and a value, such as \"env SNAPSHOT_DB_PATH /var/lib/snapshotd/{mcp.user}/snapshots.db\"")
 	}
 	if m.stdio.Env == nil {
 		m.stdio.Env = map[string]string{}
