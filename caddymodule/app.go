@@ -120,6 +120,7 @@ func trailsToAll(app *caddyhttp.App, handlers []starter) [][]trail {
 // know whose sessions their clients may have.
 func startAll(handlers []starter, trails [][]trail) {
 	carriers := map[string][]*Stdio{}
+	findWholeHosts(handlers, trails)
 	for _, first := range []bool{true, false} {
 		for i, h := range handlers {
 			if _, carries := h.(*Stdio); carries == first {

@@ -100,6 +100,7 @@ type OAuth struct {
 	gate      *admission.Gate
 	metadata  http.Handler
 	served    metadataPaths
+	whole     *OAuth // whose resource is the whole host, or nil; see [findWholeHosts]
 	address   string // of the metadata
 
 	issuerDocument *oauth.IssuerDocument // nil if it is not served
@@ -306,7 +307,7 @@ func (o *OAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 		return nil
 	}
 	// Nothing else passes without a token, whatever its path looks like.
-	if document := o.document(r.URL.Path); document != nil {
+	if document := o.document(r); document != nil {
 		document.ServeHTTP(w, r)
 		return nil
 	}

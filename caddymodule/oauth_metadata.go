@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"unicode"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -82,15 +83,54 @@ func (o *OAuth) publish(trails []trail) error {
 	return err
 }
 
-// document is what is served at a path without a token, nil if nothing is.
-func (o *OAuth) document(path string) http.Handler {
-	switch {
+// document is what is served to a request without a token, nil if nothing is.
+func (o *OAuth) document(r *http.Request) http.Handler {
+	switch path := r.URL.Path; {
+	case o.lends(path) && o.whole.keeper.wait(r.Context()) == nil && o.whole.served.holds(path):
+		return o.whole.metadata
 	case !o.served.holds(path):
 		return nil
 	case path == oauth.IssuerMetadataPath:
 		return o.issuerDocument
 	}
 	return o.metadata
+}
+
+// lends says whether a path is that of another's metadata, which comes here.
+func (o *OAuth) lends(path string) bool { return o.whole != nil && path == metadataRoot }
+
+// findWholeHosts finds for each mcp_oauth with a path the one that has none on the same hosts. The
+// metadata of that one is at the root, which the routes of the others take first: it may be
+// theirs if they are alone.
+func findWholeHosts(handlers []starter, all [][]trail) {
+	for i, h := range handlers {
+		o, ok := h.(*OAuth)
+		if !ok {
+			continue
+		}
+		for j, other := range handlers {
+			if whole, ok := other.(*OAuth); ok && i != j && slices.ContainsFunc(all[j], func(t trail) bool { return t.hasWholeHostsOf(all[i]) }) {
+				o.whole = whole
+			}
+		}
+	}
+}
+
+// hasWholeHostsOf says whether a trail asks for no path, and for no hosts but such as all of some
+// others lead through.
+func (t trail) hasWholeHostsOf(others []trail) bool {
+	for _, other := range others {
+		hosts := t.hosts == nil || other.hosts != nil && within(other.hosts, t.hosts, hostWithin)
+		if t.server != other.server || !hosts || len(other.called()) == 0 {
+			return false
+		}
+	}
+	return len(t.called()) == 0 && len(others) > 0
+}
+
+// called are the paths that a trail asks for, without those of metadata.
+func (t trail) called() []string {
+	return slices.DeleteFunc(slices.Clone(t.paths), isWellKnown)
 }
 
 // checkIssuerMetadata says plainly if clients will not find the copy of the issuer's

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -68,5 +69,42 @@ func TestIssuerMetadataLeavesTheResourceAsItIs(t *testing.T) {
 		if w, passed := serve(t, o, http.MethodGet, path); passed || w.Code != http.StatusUnauthorized {
 			t.Errorf("%s: %d", path, w.Code)
 		}
+	}
+}
+
+// The metadata of a whole host is at the root, and so on the route of those that have a path there.
+func TestMetadataOfAWholeHostIsServedBesidePaths(t *testing.T) {
+	const whole, part = "https://mcp.example.com", "https://mcp.example.com/mcp"
+	for name, tc := range map[string]struct{ caddyfile, root string }{
+		"beside one path":     {"mcp.example.com {\n mcp " + block + " mcp /mcp " + block + "}", whole},
+		"behind one path":     {"mcp.example.com {\n route {\n mcp /mcp " + block + " mcp_oauth {\n oauth https://auth.example.com\n}\n}\n}", whole},
+		"on another host":     {"mcp.example.com {\n mcp /mcp " + block + "}\nother.example.com {\n mcp " + block + "}", part},
+		"behind a path alone": {"mcp.example.com {\n mcp /mcp " + block + "}", part},
+		"none on the host":    {"mcp.example.com {\n mcp /mcp " + block + " mcp /other " + block + "}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := provision(t, tc.caddyfile)
+			handlers := p.handlers()
+			startAll(handlers, trailsToAll(p.http, handlers))
+			for _, o := range p.oauths {
+				t.Cleanup(func() {
+					if err := o.Cleanup(); err != nil {
+						t.Error(err)
+					}
+				})
+				if ok, blocked := reaches(trailsTo(p.http, o), o, o.address); !ok {
+					t.Errorf("the metadata of %s is not reached: %s", o.Resource, blocked)
+				}
+			}
+			i := slices.IndexFunc(p.oauths, func(o *OAuth) bool { return o.Resource == part })
+			w, passed := serve(t, p.oauths[i], http.MethodGet, metadataRoot)
+			if tc.root == "" {
+				if passed || w.Code != http.StatusUnauthorized {
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			} else if passed || w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"`+tc.root+`"`) {
+				t.Errorf("%d %s, want that of %s", w.Code, w.Body, tc.root)
+			}
+		})
 	}
 }

@@ -204,7 +204,8 @@ func (s *simulation) handlers(handlers []caddyhttp.MiddlewareHandler, r *http.Re
 // visitOAuth knows that such a handler lets nothing pass but with a token, save its own
 // metadata.
 func (s *simulation) visitOAuth(h *OAuth, r *http.Request) {
-	if caddyhttp.MiddlewareHandler(h) == s.target && h.served.holds(r.URL.Path) {
+	own := caddyhttp.MiddlewareHandler(h) == s.target && h.served.holds(r.URL.Path)
+	if own || h.lends(r.URL.Path) && caddyhttp.MiddlewareHandler(h.whole) == s.target {
 		s.reached = true
 		return
 	}

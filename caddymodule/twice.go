@@ -58,9 +58,8 @@ func isEntry(h starter) bool {
 
 // where is an address for people, if it is only a part of one.
 func (t trail) where() string {
-	paths := slices.DeleteFunc(slices.Clone(t.paths), isWellKnown)
 	address := "/"
-	if len(paths) > 0 {
+	if paths := t.called(); len(paths) > 0 {
 		address = paths[0]
 	}
 	if len(t.hosts) > 0 {
