@@ -116,6 +116,9 @@ func (m *directive) parsePath(d *caddyfile.Dispenser) error {
 	name := d.Val()
 	if d.NextArg() {
 		m.path = d.Val()
+		if strings.HasPrefix(m.path, "@") {
+			return d.Errf("%s takes no matcher: put it into \"handle %s\" or \"route %s\"", name, m.path, m.path)
+		}
 		if !isExact(m.path) {
 			return d.Errf("%s: %q is not one exact path: write one such as /mcp, or none", name, m.path)
 		}

@@ -113,7 +113,7 @@ func TestCaddyfileRefuses(t *testing.T) {
 		"a path that is no part of a URL":            {strings.Replace(site(stdio+oauth), "/mcp {", "/mcp/ä {", 1), `the path "/mcp/ä" is not as it stands in an address: write the public address, such as "resource https://`},
 		"a path with an escape":                      {strings.Replace(site(stdio+oauth), "/mcp {", "/my%20mcp {", 1), "write the public address"},
 		"a path with a placeholder":                  {strings.Replace(proxied(oauth), "/mcp {", "/{env.HOME} {", 1), "write the public address"},
-		"a named matcher":                            {"mcp.example.com {\n\t@m path /x\n\tmcp @m {\n" + stdio + oauth + "\n}\n}", "not one exact path"},
+		"a named matcher":                            {"mcp.example.com {\n\t@m path /x\n\tmcp @m {\n" + stdio + oauth + "\n}\n}", `mcp takes no matcher: put it into "handle @m"`},
 		"two paths":                                  {strings.Replace(site(stdio+oauth), "/mcp {", "/mcp /other {", 1), "takes one path"},
 		"a count of zero":                            {site("stdio x {\n\tmax_processes 0\n}\n" + oauth), "whole number from 1"},
 		"a duration without unit":                    {site("stdio x {\n\tidle_timeout 10\n}\n" + oauth), "such as 30s"},
