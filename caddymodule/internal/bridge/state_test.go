@@ -135,3 +135,16 @@ func TestARetryIsRecorded(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// The states of a modern server are the gateway's to keep for a legacy client. One that such a
+// client writes is its own invention.
+func TestALegacyClientHasNoStates(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.session("alice")
+	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wants","requestState":%s}}`
+	g.post(fmt.Sprintf(call, `"two"`), header...).holds(http.StatusOK, `"id":1,"error":{"code":-32602`)
+	if n := g.log.count(`"wants"`); n != 0 {
+		t.Errorf("the server was asked %d times", n)
+	}
+	g.post(fmt.Sprintf(call, `null`), header...).says("") // as if it were not there
+}

@@ -205,6 +205,9 @@ func (s *session) upgradedCall(w http.ResponseWriter, r *http.Request, call *adm
 // answerUpgraded is the gateway's answer to what a modern server does not know, nil if the
 // call is the server's to answer.
 func (p *pooled) answerUpgraded(s *session, m *message.Message) []byte {
+	if translate.MayAsk(m.Method) && stateIn(&m.Params) != nil {
+		return callAgain().Frame(m.ID) // the gateway keeps the server's: no client was given one
+	}
 	switch m.Method {
 	case message.MethodPing:
 		return emptyResult(m.ID)
