@@ -149,10 +149,17 @@ func (p *pooled) follow(s *session) {
 	if s.ended || before != nil && (before.at.generation > p.generation || before.at == p && !before.over.Load()) {
 		return
 	}
-	l := &listener{session: s, at: p, owner: s.owner, user: s.share.user, stamp: s.share.stamp, asks: s.share.asks()}
-	s.share.listener = l
+	l, stamp := before, s.share.stamp
+	if l == nil || l.at != p {
+		l = &listener{session: s, at: p, owner: s.owner, user: s.share.user, stamp: stamp, asks: s.share.asks()}
+		s.share.listener = l
+	}
+	l.over.Store(false) // the same again, where another call may be about to change what it asks for
 	go func() {
-		refused, err := p.join(context.Background(), l, asItIs)
+		refused, err := p.join(context.Background(), l, func(asks translate.Subscriptions) translate.Subscriptions {
+			l.stamp = stamp
+			return asks
+		})
 		switch {
 		case err != nil:
 			l.over.Store(true) // the next call tries again
