@@ -210,7 +210,7 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 func (s *session) occupy(launch Launch, settings *Settings, open opener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.digest = launch.Digest
+	s.digest, s.gone = launch.Digest, make(chan struct{})
 	s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
 	s.conn = open(backend.Config{Era: protocol.Legacy, Unclaimed: s.fromServer, Hangs: s.hangs, Closed: s.closed})
 }

@@ -40,6 +40,7 @@ type session struct {
 	conn   *backend.Conn // its own child; nil if it shares one
 	share  *share        // what it has of the one it shares
 	over   chan struct{} // closed at the end
+	gone   chan struct{} // closed when its own child counts no more; nil if it shares one
 
 	mu         sync.Mutex
 	ended      bool
@@ -374,4 +375,5 @@ func (s *session) closed(err error) {
 	}
 	s.end("the server has ended")
 	s.bridge.exited(s.owner)
+	close(s.gone)
 }

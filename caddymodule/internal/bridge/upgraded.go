@@ -88,7 +88,7 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
 	defer cancel()
-	p, refusal := b.seat(ctx, s, call, settings)
+	p, refusal := b.seatAfter(ctx, refused.gone, s, call, settings)
 	if refusal != nil {
 		s.end("the server refused initialize")
 		return nil
@@ -99,6 +99,22 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 		return nil
 	}
 	return p.greet(s, call.Message.ID)
+}
+
+// seatAfter is seat for a session whose first process has refused initialize. Until that one is
+// gone it counts, and it may be the only one that there may be.
+func (b *Bridge) seatAfter(ctx context.Context, gone <-chan struct{}, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
+	p, refusal := b.seat(ctx, s, call, settings)
+	if refusal == nil || refusal.Status != http.StatusTooManyRequests && refusal.Status != http.StatusServiceUnavailable {
+		return p, refusal
+	}
+	select {
+	case <-gone:
+		return b.seat(ctx, s, call, settings)
+	case <-b.stopping:
+	case <-ctx.Done():
+	}
+	return nil, refusal
 }
 
 // succeededBy enters the session that takes the place of this one, to share its end if the
