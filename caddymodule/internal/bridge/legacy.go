@@ -245,9 +245,7 @@ func (s *session) initialized(last event, err error) {
 	case err == nil:
 		s.bridge.breaker.succeeded(try)
 		if last.msg != nil && !failed(last) {
-			s.bridge.mu.Lock()
-			s.bridge.initialized = true
-			s.bridge.mu.Unlock()
+			s.bridge.tookInitialize()
 		}
 	case errors.Is(err, backend.ErrClosed) || errors.Is(err, errTimeout):
 		s.bridge.breaker.failed(try)

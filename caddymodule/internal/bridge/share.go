@@ -26,6 +26,7 @@ type share struct {
 	capabilities translate.Capabilities // that a legacy server is told
 	user         string
 	upgraded     bool                   // the server is modern
+	sound        bool                   // a server that refused its initialize has none
 	refused      atomic.Pointer[pooled] // the process that has refused initialize, if the last one did
 
 	// Under session.mu:
@@ -57,7 +58,7 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 	}
 	s.share.upgraded = b.servesModernOnly()
 	p, refusal := b.seat(r.Context(), s, call, settings)
-	if refusing := s.share.refused.Load(); refusal != nil && refusing != nil && !b.takesInitialize() {
+	if refusing := s.share.refused.Load(); refusal != nil && refusing != nil && !b.takesInitialize(true) {
 		s.share.upgraded = true
 		if modern, none := b.seatAfter(r.Context(), refusing.gone, s, call, settings); none == nil {
 			p, refusal = modern, nil
@@ -97,7 +98,7 @@ func (b *Bridge) newShare(call *admission.Call, settings *Settings, digest strin
 	}
 	return &share{
 		kind:   kind{b.processOwner(call.Principal), digest, "sessions " + client.Version + " " + capabilities.Key()},
-		client: client, capabilities: capabilities, user: user(call.Principal), uris: map[string]bool{},
+		client: client, capabilities: capabilities, sound: true, user: user(call.Principal), uris: map[string]bool{},
 	}
 }
 

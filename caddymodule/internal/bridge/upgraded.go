@@ -37,7 +37,7 @@ func (b *Bridge) greeting(s *session, spare *spare, call *admission.Call, settin
 			return nil, nil
 		}
 		return s.sendTo(s.conn, call.Message, settings.stamp(call.Principal), in, &greeted{stream: in.stream, refused: func(e event) {
-			if b.takesInitialize() {
+			if b.takesInitialize(translate.Sound(call.Message)) {
 				in.stream.push(e)
 				return
 			}
@@ -65,13 +65,22 @@ func (g *greeted) Deliver(e backend.Event) {
 	g.stream.Deliver(e)
 }
 
-// takesInitialize says whether the server is known to be of legacy versions. Each refusal
-// makes it less known.
-func (b *Bridge) takesInitialize() bool {
+// tookInitialize remembers that the server has initialize.
+func (b *Bridge) tookInitialize() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.initialized, b.initializes = true, true
+}
+
+// takesInitialize says whether the server is known to be of legacy versions. Each refusal of a
+// sound initialize makes it less known.
+func (b *Bridge) takesInitialize(sound bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known := b.legacyServer || b.initialized
-	b.initialized = false
+	if sound {
+		b.initialized = false
+	}
 	return known
 }
 
@@ -82,7 +91,7 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 	s := b.makeSession(call)
 	s.id, s.digest = refused.id, refused.digest
 	s.share = b.newShare(call, settings, s.digest)
-	s.share.upgraded = true
+	s.share.upgraded, s.share.sound = true, translate.Sound(call.Message)
 	if b.enterShared(s, settings) != nil {
 		return nil
 	}
@@ -130,9 +139,7 @@ func (s *session) succeededBy(other *session, initialize *message.Message) bool 
 func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
 	p, refusal := b.acquire(ctx, call, settings)
 	if refusal == nil || refusal.Status == http.StatusBadGateway { // otherwise it says nothing of the server
-		b.mu.Lock()
-		b.modernOnly = refusal == nil && p.server == nil // if it fails, initialize is tried again
-		b.mu.Unlock()
+		b.foundModern(refusal == nil && p.server == nil, s.share.sound) // if it fails, initialize is tried again
 	}
 	if refusal != nil {
 		return nil, refusal
@@ -147,6 +154,15 @@ func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Cal
 	}
 	p.follow(s)
 	return p, nil
+}
+
+// foundModern notes whether the server was found modern by a session whose initialize it has
+// refused. A client that said there what servers refuse, or that has a version which this one
+// does not take, is upgraded itself; others may be served better by initialize.
+func (b *Bridge) foundModern(modern, sound bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.modernOnly = modern && (b.modernOnly || sound && !b.initializes)
 }
 
 // servesModernOnly says whether the server was found to have no initialize.
