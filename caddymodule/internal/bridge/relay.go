@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
@@ -100,6 +102,18 @@ func (b *Bridge) unpark(id string) *relay {
 	r := b.parked[id]
 	delete(b.parked, id)
 	return r
+}
+
+// checkRetry checks the headers of a retry before its state is used up, if it is of a call that
+// is parked. That of another is checked on its way to the server.
+func (b *Bridge) checkRetry(r *http.Request, call *admission.Call, id string) *answer.Refusal {
+	b.mu.Lock()
+	parked := b.parked[id]
+	b.mu.Unlock()
+	if parked == nil {
+		return nil
+	}
+	return parked.p.checkHeaders(r, call)
 }
 
 // expire gives up on a client that does not come back with the state of that id. If it just

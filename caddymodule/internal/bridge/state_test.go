@@ -148,3 +148,20 @@ func TestALegacyClientHasNoStates(t *testing.T) {
 	}
 	g.post(fmt.Sprintf(call, `null`), header...).says("") // as if it were not there
 }
+
+// The retry of a parked call goes to no server, and yet its headers must say what its body does.
+// If they do not its state is still good.
+func TestTheHeadersOfARetryAreChecked(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := `"mark":"eu",` + saying(questionLine)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	g.process().headers.Learn([]byte(`[{"name":"hold","inputSchema":{"properties":{"mark":{"type":"string","x-mcp-header":"Region"}}}}]`))
+	again := func(header ...string) *reader {
+		body, header := capable(`2`, "hold", args, retry(state, `{"action":"accept"}`), header...)
+		return g.post(body, header...)
+	}
+	again().holds(http.StatusBadRequest, `"code":-32020`)
+	again("Mcp-Param-Region", "us").holds(http.StatusBadRequest, `"code":-32020`)
+	again("Mcp-Param-Region", "eu").holds(http.StatusOK, `"heard":{"action":"accept"}`)
+}
