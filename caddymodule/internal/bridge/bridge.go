@@ -232,6 +232,7 @@ func (b *Bridge) Close(ctx context.Context) {
 			p.end("the gateway closes")
 		}
 	}
+	b.expireAll()
 	gone := make(chan struct{})
 	go func() {
 		b.running.Wait()

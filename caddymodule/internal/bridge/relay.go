@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -123,6 +124,19 @@ func (r *relay) expire(id string) {
 		return
 	}
 	r.abandon("the client did not bring the input")
+}
+
+// expireAll gives up on all clients, whose time goes on no longer.
+func (b *Bridge) expireAll() {
+	b.mu.Lock()
+	parked := maps.Clone(b.parked)
+	b.mu.Unlock()
+	for id, r := range parked {
+		r.mu.Lock()
+		r.expiry.Stop()
+		r.mu.Unlock()
+		r.expire(id)
+	}
 }
 
 // abandon withdraws what was asked, cancels the call and frees its process.
