@@ -172,39 +172,6 @@ func (b *Bridge) servesModernOnly() bool {
 	return b.modernOnly
 }
 
-// follow makes the session one that listens at the process. One that comes from a process
-// that has ended takes its subscriptions along.
-func (p *pooled) follow(s *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := s.share.listener
-	if s.ended || before != nil && (before.at.generation > p.generation || before.at == p && !before.over.Load()) {
-		return
-	}
-	l, stamp := before, s.share.stamp
-	if l == nil || l.at != p {
-		l = &listener{session: s, at: p, owner: s.owner, user: s.share.user, stamp: stamp, asks: s.share.asks()}
-		s.share.listener = l
-	}
-	l.over.Store(false) // the same again, where another call may be about to change what it asks for
-	go func() {
-		refused, err := p.join(context.Background(), l, func(asks translate.Subscriptions) translate.Subscriptions {
-			l.stamp = stamp
-			return asks
-		})
-		switch {
-		case err != nil:
-			l.over.Store(true) // the next call tries again
-		case refused != nil:
-			p.bridge.settings.Load().Logger.Debug("the server takes no subscription")
-		case before != nil: // changes may have gone by unseen
-			for _, m := range l.granted().Changes() {
-				l.tell(m)
-			}
-		}
-	}()
-}
-
 // asks is what the session listens to. The session's mu is held.
 func (s *share) asks() translate.Subscriptions {
 	return translate.Subscriptions{Tools: true, Prompts: true, Resources: true, URIs: slices.Sorted(maps.Keys(s.uris))}
@@ -296,20 +263,16 @@ func (p *pooled) subscribeUpgraded(s *session, m *message.Message, uri string) [
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), subscribeTime) // a client that leaves has not cancelled
 	defer cancel()
-	refused, err := l.at.join(ctx, l, func(asks translate.Subscriptions) translate.Subscriptions {
-		asks.URIs = slices.DeleteFunc(slices.Clone(asks.URIs), func(other string) bool { return other == uri })
-		if on {
-			asks.URIs = append(asks.URIs, uri)
-		}
-		return asks
-	})
+	to := without([]string{uri})
+	if on {
+		to = with([]string{uri})
+	}
+	refused, err := l.at.join(ctx, l, to)
 	if !on || refused == nil && err == nil && slices.Contains(l.granted().URIs, uri) {
 		return emptyResult(m.ID)
 	}
 	if !had {
-		s.mu.Lock()
-		delete(s.share.uris, uri)
-		s.mu.Unlock()
+		s.forget(uri)
 	}
 	switch {
 	case refused != nil:
