@@ -57,7 +57,9 @@ func (b *Bridge) legacyMessage(w http.ResponseWriter, r *http.Request, call *adm
 			settings.Logger.Debug("a client answered a request that is not open in its session")
 			break
 		}
-		err = open.from.Respond(m, open.id)
+		if err = open.from.Respond(m, open.id); errors.Is(err, process.ErrQueueFull) {
+			s.reopen(open) // the client is told to say it again
+		}
 	case s.share != nil:
 		refusal = s.sharedNotification(r, call, settings)
 	default:

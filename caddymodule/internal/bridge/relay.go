@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
@@ -198,7 +200,10 @@ func (r *relay) takeUp(call *admission.Call) *stream {
 		r.park() // it brought nothing: it is asked again
 		return s
 	}
-	r.p.conn.Say(translate.Response(r.asking.ID, response))
+	if err := r.p.conn.Say(translate.Response(r.asking.ID, response)); errors.Is(err, process.ErrQueueFull) {
+		r.park() // it is asked again, by when there may be room for the answer
+		return s
+	}
 	r.asking = nil
 	if len(r.queue) > 0 {
 		r.asking, r.queue = r.queue[0], r.queue[1:]
