@@ -32,6 +32,7 @@ type relay struct {
 	queue   []*message.Message // what it will be asked next
 	held    *backend.Event     // the answer, if it came while parked
 	over    bool
+	resumed bool   // by a retry
 	id      string // in b.parked
 	expiry  *time.Timer
 }
@@ -43,6 +44,9 @@ func (r *relay) Deliver(e backend.Event) {
 	switch {
 	case r.target != nil:
 		r.over = r.over || e.Last
+		if r.resumed && e.Last && e.Message != nil {
+			e.Frame = r.call.Answer(e.Message) // it may have been read before
+		}
 		r.target.Deliver(r.p.asksInput(r.request, e))
 	case e.Last:
 		r.over, r.held = true, &e
@@ -186,7 +190,7 @@ func (r *relay) takeUp(call *admission.Call) *stream {
 	defer r.mu.Unlock()
 	r.expiry.Stop()
 	r.call.Rebind(retry)
-	r.request, r.target = call, s
+	r.request, r.target, r.resumed = call, s, true
 	if held := r.held; held != nil {
 		r.held = nil
 		if held.Message != nil {
