@@ -2,11 +2,13 @@ package backend
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/identity"
 )
@@ -118,12 +120,10 @@ func (c *Conn) CallFor(whose any, m *message.Message, stamp []message.MetaValue,
 // client's own notification, or nil if the gateway gives up. It reports whether the
 // call was still in flight.
 func (call *Call) Cancel(m *message.Message, reason string) bool {
-	id := strconv.AppendInt(nil, call.id, 10)
 	if !call.conn.lapse(call) {
 		return false
 	}
-	// If the child can't be told, it is ending: there is nothing to cancel.
-	_ = call.conn.process.Send(call.cancellation(id, m, reason))
+	call.withdraw(m, reason)
 	return true
 }
 
@@ -132,7 +132,18 @@ func (call *Call) Cancel(m *message.Message, reason string) bool {
 func (call *Call) End(reason string) {
 	id := strconv.AppendInt(nil, call.id, 10)
 	if call.conn.take(id, false) != nil {
-		_ = call.conn.process.Send(call.cancellation(id, nil, reason)) // as there
+		call.withdraw(nil, reason)
+	}
+}
+
+// withdraw sends the cancellation. The child must learn of it even where it has no room for more
+// (MCP 2026-07-28, Streamable HTTP, Cancellation): then in the gateway's words, which are short,
+// and there are no more of them than calls. If it can't be told otherwise, it is ending: there is
+// nothing to cancel.
+func (call *Call) withdraw(m *message.Message, reason string) {
+	id := strconv.AppendInt(nil, call.id, 10)
+	if err := call.conn.process.Send(call.cancellation(id, m, reason)); errors.Is(err, process.ErrQueueFull) {
+		_ = call.conn.process.SendOver(call.cancellation(id, nil, reason))
 	}
 }
 

@@ -1,9 +1,15 @@
 package backend
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -62,4 +68,36 @@ func TestASecondAnswerGoesNowhere(t *testing.T) {
 	wants(t, in.frame(t), `{"jsonrpc":"2.0","id":1,"result":{"n":1}}`)
 	c.seen()
 	in.silent(t)
+}
+
+// A child that reads nothing for a while, and for which much waits, is told of a cancellation all
+// the same, but not all that its client has to say about it.
+func TestACancelReachesAChildThatHasNoRoom(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	call, _ := c.say(`1`)
+	c.seen()
+	file := filepath.Join(t.TempDir(), "go on")
+	c.call(fmt.Sprintf(`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"await","arguments":{"say":[%q]}}}`, file))
+	own := func(fill int) string {
+		return `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"` + strings.Repeat("x", fill) + `"}}`
+	}
+	if err := c.Say([]byte(own(4 << 20))); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Say([]byte(own(1 << 10))); !errors.Is(err, process.ErrQueueFull) {
+		t.Fatalf("there is room: %v", err)
+	}
+	call.Cancel(parse(t, own(1<<10)), "")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	answers, room := newInbox(), false
+	for deadline := time.Now().Add(patience); !room; time.Sleep(time.Millisecond) {
+		_, err := c.Call(parse(t, `{"jsonrpc":"2.0","id":3,"method":"seen"}`), nil, answers)
+		if room = err == nil; !room && time.Now().After(deadline) {
+			t.Fatal("there is never room")
+		}
+	}
+	answers.frame(t) // it has read all
+	c.sawLine(fmt.Sprintf(`"requestId":%d,"reason":""`, call.id))
 }

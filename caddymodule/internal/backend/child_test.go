@@ -95,6 +95,10 @@ func play(how string) {
 			}
 		case m.Params.Name == "mumble":
 			fmt.Fprintln(os.Stderr, "still at it")
+		case m.Params.Name == "await": // a file
+			for _, err := os.Stat(m.Params.Arguments.Say[0]); err != nil; _, err = os.Stat(m.Params.Arguments.Say[0]) {
+				time.Sleep(time.Millisecond)
+			}
 		case m.Params.Name == "hang":
 			time.Sleep(time.Hour)
 		case m.Params.Name == "die":

@@ -266,9 +266,12 @@ func (c *Conn) notification(m *message.Message) {
 		clientID, _ := call.client()
 		edit.MetaMember(message.MetaSubscriptionID, clientID)
 	case m.Method == message.MethodCancelled:
-		if call = c.take(m.Params.Get("requestId"), false); call != nil && call.listen {
+		id := m.Params.Get("requestId")
+		if call = c.take(id, false); call != nil && call.listen {
 			// A modern server ends a subscription in this way.
-			c.take(m.Params.Get("requestId"), true)
+			if c.take(id, true) == nil {
+				return // it has just been ended, and its sink told so
+			}
 			clientID, _ := call.client()
 			call.sink.Deliver(Event{Frame: ListenResult(clientID), Last: true})
 			return

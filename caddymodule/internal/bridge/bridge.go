@@ -164,7 +164,8 @@ type Bridge struct {
 	// process for modern clients need not be probed.
 	legacyServer bool
 	modernServer bool // a process of it was found modern
-	initialized  bool // a process of it has taken initialize
+	initialized  bool // a process of it has taken initialize, and none refused one since
+	initializes  bool // a process of it has ever taken initialize
 	modernOnly   bool // one that refused it was found modern
 	asks         bool // a process of it has asked the client of a call something
 }
@@ -231,6 +232,7 @@ func (b *Bridge) Close(ctx context.Context) {
 			p.end("the gateway closes")
 		}
 	}
+	b.expireAll()
 	gone := make(chan struct{})
 	go func() {
 		b.running.Wait()

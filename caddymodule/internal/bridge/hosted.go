@@ -157,9 +157,7 @@ func (p *pooled) handshake(settings *Settings) {
 	}
 	if err == nil {
 		p.bridge.breaker.succeeded(p.kind)
-		p.bridge.mu.Lock()
-		p.bridge.initialized = true
-		p.bridge.mu.Unlock()
+		p.bridge.tookInitialize()
 	} else {
 		p.bridge.breaker.failed(p.kind)
 		if p.tenants == nil {

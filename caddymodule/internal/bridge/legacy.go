@@ -57,7 +57,9 @@ func (b *Bridge) legacyMessage(w http.ResponseWriter, r *http.Request, call *adm
 			settings.Logger.Debug("a client answered a request that is not open in its session")
 			break
 		}
-		err = open.from.Respond(m, open.id)
+		if err = open.from.Respond(m, open.id); errors.Is(err, process.ErrQueueFull) {
+			s.reopen(open) // the client is told to say it again
+		}
 	case s.share != nil:
 		refusal = s.sharedNotification(r, call, settings)
 	default:
@@ -210,7 +212,7 @@ func (b *Bridge) newSession(call *admission.Call, settings *Settings) (*session,
 func (s *session) occupy(launch Launch, settings *Settings, open opener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.digest = launch.Digest
+	s.digest, s.gone = launch.Digest, make(chan struct{})
 	s.idle = time.AfterFunc(settings.IdleTimeout, s.reap)
 	s.conn = open(backend.Config{Era: protocol.Legacy, Unclaimed: s.fromServer, Hangs: s.hangs, Closed: s.closed})
 }
@@ -245,9 +247,7 @@ func (s *session) initialized(last event, err error) {
 	case err == nil:
 		s.bridge.breaker.succeeded(try)
 		if last.msg != nil && !failed(last) {
-			s.bridge.mu.Lock()
-			s.bridge.initialized = true
-			s.bridge.mu.Unlock()
+			s.bridge.tookInitialize()
 		}
 	case errors.Is(err, backend.ErrClosed) || errors.Is(err, errTimeout):
 		s.bridge.breaker.failed(try)

@@ -69,6 +69,9 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 	case state == nil:
 		return b.forward(w, r, call, settings)
 	}
+	if refusal := b.checkRetry(r, call, state.ID); refusal != nil {
+		return refusal
+	}
 	relay := b.unpark(state.ID)
 	if relay == nil {
 		return b.retry(w, r, call, settings, state)

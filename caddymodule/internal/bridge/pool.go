@@ -28,6 +28,7 @@ type pooled struct {
 	generation int
 	began      time.Time
 
+	gone    chan struct{}   // closed when the process counts no more
 	ready   chan struct{}   // closed once the fields below are final
 	refusal *answer.Refusal // why there is no process
 	legacy  bool            // it was probed and speaks legacy versions only
@@ -88,7 +89,7 @@ func (b *Bridge) newPooled(k kind) *pooled {
 	table.processes++
 	b.generation++
 	p := &pooled{
-		bridge: b, kind: k, generation: b.generation, began: time.Now(), headers: table, ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
+		bridge: b, kind: k, generation: b.generation, began: time.Now(), headers: table, gone: make(chan struct{}), ready: make(chan struct{}), lastUsed: time.Now(), level: levelUnset,
 		calls: map[*stream]*message.Message{}, listeners: map[*listener]bool{}, holdings: map[subscription]*holding{}, unions: map[owner]*union{},
 	}
 	b.pool[k] = append(b.pool[k], p)
@@ -305,6 +306,7 @@ func (p *pooled) closed(err error) {
 		p.tenants.bereave()
 	}
 	p.bridge.exited(p.kind.owner)
+	close(p.gone)
 }
 
 // fromServer takes what names no call. What nobody listens to goes to the call that it can

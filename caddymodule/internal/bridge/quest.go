@@ -178,14 +178,21 @@ func (q *quest) again() {
 func (q *quest) close() {
 	q.mu.Lock()
 	q.over = true
-	open := q.open
+	open, asked := q.open, q.rounds > 0
 	q.open = nil
 	q.mu.Unlock()
+	var last *backend.Call
 	q.s.mu.Lock()
 	for key := range open {
 		delete(q.s.asked, key)
 	}
+	if asked {
+		last = q.in.call
+	}
 	q.s.mu.Unlock()
+	if last != nil {
+		last.Cancel(nil, "the call has ended") // if it was just being made again
+	}
 	if q.in != nil {
 		q.p.leave(q.in.stream)
 	}

@@ -48,6 +48,19 @@ func (s *session) question(from asker, id []byte) (asking, bool) {
 	return asking{}, false
 }
 
+// reopen enters a question again whose answer could not be handed on.
+func (s *session) reopen(open asking) {
+	s.mu.Lock()
+	ended := s.ended
+	if !ended {
+		s.asked[message.IDKey(open.known)] = open
+	}
+	s.mu.Unlock()
+	if ended {
+		unheard(open.from, open.id)
+	}
+}
+
 // nextID is an id for a question to the client that no other of the session has.
 func (s *session) nextID() []byte {
 	s.mu.Lock()

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
 )
 
 // renamed is a question as the client of a session that shares its process reads it.
@@ -48,5 +51,42 @@ func TestAQuestionIsWithdrawnByTheIDThatItsClientKnows(t *testing.T) {
 	defer s.mu.Unlock()
 	if n := len(s.asked); n != 0 {
 		t.Errorf("%d questions are open", n)
+	}
+}
+
+// sayer notes what the gateway says in a client's place.
+type sayer []string
+
+func (s *sayer) Say(frame []byte) error {
+	*s = append(*s, string(frame))
+	return nil
+}
+
+func (s *sayer) Respond(*message.Message, []byte) error { return nil }
+
+// The stream of a call that has ended is kept for a while, and a question on it that no client
+// has seen waits as long. Then it is answered.
+func TestAQuestionOnAStreamThatIsKeptNoLongerIsAnswered(t *testing.T) {
+	var said sayer
+	s := &session{calls: map[string]*inCall{}, asked: map[string]asking{}, standalone: &stream{id: standaloneID}}
+	ended := func(id string, before func()) {
+		m := parsed(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call"}`)
+		in, refusal := s.begin(&admission.Call{Message: m})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		before()
+		in.stream.push(reply(t, id))
+		s.finish(m, in, true)
+	}
+	ended(`0`, func() { s.deliver(&said, parsed(t, secondLine), []byte(secondLine)) })
+	for n := range maxEvents - 1 { // its own stream has two
+		if len(said) > 0 {
+			t.Fatalf("after %d calls it was answered %s", n, said)
+		}
+		ended(fmt.Sprint(n+1), func() {})
+	}
+	if len(said) != 1 || !strings.Contains(said[0], `"id":"q2","error"`) || len(s.asked) != 0 {
+		t.Errorf("answered %q, and %d questions are open", said, len(s.asked))
 	}
 }

@@ -1,12 +1,17 @@
 package bridge
 
 import (
+	"errors"
+	"maps"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
 
@@ -27,6 +32,7 @@ type relay struct {
 	queue   []*message.Message // what it will be asked next
 	held    *backend.Event     // the answer, if it came while parked
 	over    bool
+	resumed bool   // by a retry
 	id      string // in b.parked
 	expiry  *time.Timer
 }
@@ -38,6 +44,9 @@ func (r *relay) Deliver(e backend.Event) {
 	switch {
 	case r.target != nil:
 		r.over = r.over || e.Last
+		if r.resumed && e.Last && e.Message != nil {
+			e.Frame = r.call.Answer(e.Message) // it may have been read before
+		}
 		r.target.Deliver(r.p.asksInput(r.request, e))
 	case e.Last:
 		r.over, r.held = true, &e
@@ -102,6 +111,18 @@ func (b *Bridge) unpark(id string) *relay {
 	return r
 }
 
+// checkRetry checks the headers of a retry before its state is used up, if it is of a call that
+// is parked. That of another is checked on its way to the server.
+func (b *Bridge) checkRetry(r *http.Request, call *admission.Call, id string) *answer.Refusal {
+	b.mu.Lock()
+	parked := b.parked[id]
+	b.mu.Unlock()
+	if parked == nil {
+		return nil
+	}
+	return parked.p.checkHeaders(r, call)
+}
+
 // expire gives up on a client that does not come back with the state of that id. If it just
 // has, the call may be parked again by now, under another.
 func (r *relay) expire(id string) {
@@ -109,6 +130,19 @@ func (r *relay) expire(id string) {
 		return
 	}
 	r.abandon("the client did not bring the input")
+}
+
+// expireAll gives up on all clients, whose time goes on no longer.
+func (b *Bridge) expireAll() {
+	b.mu.Lock()
+	parked := maps.Clone(b.parked)
+	b.mu.Unlock()
+	for id, r := range parked {
+		r.mu.Lock()
+		r.expiry.Stop()
+		r.mu.Unlock()
+		r.expire(id)
+	}
 }
 
 // abandon withdraws what was asked, cancels the call and frees its process.
@@ -156,7 +190,7 @@ func (r *relay) takeUp(call *admission.Call) *stream {
 	defer r.mu.Unlock()
 	r.expiry.Stop()
 	r.call.Rebind(retry)
-	r.request, r.target = call, s
+	r.request, r.target, r.resumed = call, s, true
 	if held := r.held; held != nil {
 		r.held = nil
 		if held.Message != nil {
@@ -170,7 +204,10 @@ func (r *relay) takeUp(call *admission.Call) *stream {
 		r.park() // it brought nothing: it is asked again
 		return s
 	}
-	r.p.conn.Say(translate.Response(r.asking.ID, response))
+	if err := r.p.conn.Say(translate.Response(r.asking.ID, response)); errors.Is(err, process.ErrQueueFull) {
+		r.park() // it is asked again, by when there may be room for the answer
+		return s
+	}
 	r.asking = nil
 	if len(r.queue) > 0 {
 		r.asking, r.queue = r.queue[0], r.queue[1:]

@@ -40,6 +40,7 @@ type session struct {
 	conn   *backend.Conn // its own child; nil if it shares one
 	share  *share        // what it has of the one it shares
 	over   chan struct{} // closed at the end
+	gone   chan struct{} // closed when its own child counts no more; nil if it shares one
 
 	mu         sync.Mutex
 	ended      bool
@@ -202,12 +203,19 @@ func (s *session) begin(call *admission.Call) (*inCall, *answer.Refusal) {
 // finish removes a call. Its stream is kept if events of it were written with ids,
 // or could not be written: the client may come back for them.
 func (s *session) finish(m *message.Message, in *inCall, resumable bool) {
+	for _, dropped := range s.keep(m, in, resumable) {
+		dropped.drop()
+	}
+}
+
+// keep is finish but for the streams that are kept no longer, which it returns.
+func (s *session) keep(m *message.Message, in *inCall, resumable bool) (dropped []*stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.calls, message.IDKey(m.ID))
 	s.lastUsed = time.Now()
 	if !resumable || s.ended {
-		return
+		return nil
 	}
 	in.stream.settle()
 	s.kept = append(s.kept, in.stream)
@@ -215,10 +223,11 @@ func (s *session) finish(m *message.Message, in *inCall, resumable bool) {
 	for i, kept := range slices.Backward(s.kept) {
 		e, n := kept.size()
 		if events, bytes = events+e, bytes+n; i < len(s.kept)-1 && (events > maxEvents || bytes > maxBytes) {
-			s.kept = slices.Clone(s.kept[i+1:])
-			return
+			dropped, s.kept = s.kept[:i+1], slices.Clone(s.kept[i+1:])
+			return dropped
 		}
 	}
+	return nil
 }
 
 // resume finds the stream that an event id is of, and the number of the event.
@@ -374,4 +383,5 @@ func (s *session) closed(err error) {
 	}
 	s.end("the server has ended")
 	s.bridge.exited(s.owner)
+	close(s.gone)
 }

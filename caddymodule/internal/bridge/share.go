@@ -25,8 +25,9 @@ type share struct {
 	client       translate.Client
 	capabilities translate.Capabilities // that a legacy server is told
 	user         string
-	upgraded     bool        // the server is modern
-	refused      atomic.Bool // the server has refused initialize
+	upgraded     bool                   // the server is modern
+	sound        bool                   // a server that refused its initialize has none
+	refused      atomic.Pointer[pooled] // the process that has refused initialize, if the last one did
 
 	// Under session.mu:
 	seats   int                 // what it has at a process, or waits for one with
@@ -57,9 +58,9 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 	}
 	s.share.upgraded = b.servesModernOnly()
 	p, refusal := b.seat(r.Context(), s, call, settings)
-	if refusal != nil && s.share.refused.Load() && !b.takesInitialize() {
+	if refusing := s.share.refused.Load(); refusal != nil && refusing != nil && !b.takesInitialize(true) {
 		s.share.upgraded = true
-		if modern, none := b.seat(r.Context(), s, call, settings); none == nil {
+		if modern, none := b.seatAfter(r.Context(), refusing.gone, s, call, settings); none == nil {
 			p, refusal = modern, nil
 		}
 	}
@@ -97,7 +98,7 @@ func (b *Bridge) newShare(call *admission.Call, settings *Settings, digest strin
 	}
 	return &share{
 		kind:   kind{b.processOwner(call.Principal), digest, "sessions " + client.Version + " " + capabilities.Key()},
-		client: client, capabilities: capabilities, user: user(call.Principal), uris: map[string]bool{},
+		client: client, capabilities: capabilities, sound: true, user: user(call.Principal), uris: map[string]bool{},
 	}
 }
 
@@ -151,7 +152,9 @@ func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call,
 			return nil, closing()
 		}
 		if refusal := p.await(ctx); refusal != nil {
-			s.share.refused.Store(p.refusedInitialize())
+			if s.share.refused.Store(nil); p.refusedInitialize() {
+				s.share.refused.Store(p)
+			}
 			return nil, refusal
 		}
 		if !p.use() {

@@ -100,3 +100,19 @@ func TestCloseEndsCallsInFlight(t *testing.T) {
 		t.Errorf("%d processes are left", n)
 	}
 }
+
+// A call that is parked does not outlive the gateway.
+func TestNoCallIsParkedOnceTheGatewayHasClosed(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	body, header := capable(`1`, "hold", saying(questionLine), "")
+	g.asks("elicitation/create", body, header...)
+	p := g.process()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	g.bridge.Close(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(g.bridge.parked); n != 0 || p.users != 0 || p.current != nil {
+		t.Errorf("%d calls are parked, %d use a process", n, p.users)
+	}
+}

@@ -135,3 +135,33 @@ func TestARetryIsRecorded(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// The states of a modern server are the gateway's to keep for a legacy client. One that such a
+// client writes is its own invention.
+func TestALegacyClientHasNoStates(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.session("alice")
+	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wants","requestState":%s}}`
+	g.post(fmt.Sprintf(call, `"two"`), header...).holds(http.StatusOK, `"id":1,"error":{"code":-32602`)
+	if n := g.log.count(`"wants"`); n != 0 {
+		t.Errorf("the server was asked %d times", n)
+	}
+	g.post(fmt.Sprintf(call, `null`), header...).says("") // as if it were not there
+}
+
+// The retry of a parked call goes to no server, and yet its headers must say what its body does.
+// If they do not its state is still good.
+func TestTheHeadersOfARetryAreChecked(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	args := `"mark":"eu",` + saying(questionLine)
+	body, header := capable(`1`, "hold", args, "")
+	state := g.asks("elicitation/create", body, header...)
+	g.process().headers.Learn([]byte(`[{"name":"hold","inputSchema":{"properties":{"mark":{"type":"string","x-mcp-header":"Region"}}}}]`))
+	again := func(header ...string) *reader {
+		body, header := capable(`2`, "hold", args, retry(state, `{"action":"accept"}`), header...)
+		return g.post(body, header...)
+	}
+	again().holds(http.StatusBadRequest, `"code":-32020`)
+	again("Mcp-Param-Region", "us").holds(http.StatusBadRequest, `"code":-32020`)
+	again("Mcp-Param-Region", "eu").holds(http.StatusOK, `"heard":{"action":"accept"}`)
+}

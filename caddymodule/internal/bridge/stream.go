@@ -312,6 +312,21 @@ func (s *stream) settle() {
 	s.last.msg = nil
 }
 
+// drop forgets a stream that nobody can come back to, and reports what no client has seen of
+// it. Whoever reads it still goes on.
+func (s *stream) drop() {
+	s.mu.Lock()
+	var lost []event
+	if len(s.writers) == 0 {
+		lost = s.events[s.written:]
+		s.events, s.written, s.bytes = nil, 0, 0
+	}
+	s.mu.Unlock()
+	for _, e := range lost {
+		s.lost(e)
+	}
+}
+
 // size is what the stream holds, in events and bytes.
 func (s *stream) size() (events, bytes int) {
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package bridge
 import (
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/visibility"
 )
 
@@ -17,6 +18,16 @@ func (r readUpdates) Deliver(e backend.Event) {
 	if e.Last || visibility.MayHear(r.visible, e.Message) {
 		r.Sink.Deliver(e)
 	}
+}
+
+// mayHear says whether what a stream has kept may be told to its reader of now. It was kept by
+// what the reader of then might read.
+func mayHear(visible visibility.Func, e event) bool {
+	if visible == nil || e.msg == nil || e.msg.Kind != message.Notification {
+		return true
+	}
+	m, err := message.Parse(e.frame, 0) // of what is kept, no more than the frame is
+	return err == nil && visibility.MayHear(visible, m)
 }
 
 // readsAs remembers what the user of a session may read, as it was with the newest request to

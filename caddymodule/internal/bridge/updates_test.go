@@ -1,7 +1,10 @@
 package bridge
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
@@ -91,6 +94,35 @@ func TestASessionIsToldOfWhatItsNewestStreamMayRead(t *testing.T) {
 	} {
 		if s.readsAs(step.call); told() != step.want {
 			t.Errorf("%s: told is %v", step.name, !step.want)
+		}
+	}
+}
+
+// What a session was to be told is kept for the next stream. That may be of a token that may
+// read less.
+func TestWhatWasKeptIsToldToThoseWhoMayReadIt(t *testing.T) {
+	const updated = `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:secret"}}`
+	const changed = `{"jsonrpc":"2.0","method":"notifications/resources/list_changed"}`
+	b := New(PerSession)
+	s := &session{bridge: b, over: make(chan struct{}), calls: map[string]*inCall{}, asked: map[string]asking{}, standalone: &stream{id: standaloneID}}
+	b.sessions["one"] = s
+	settings := Settings{Launch: func(*principal) (Launch, error) { return Launch{}, nil }}.Prepared()
+	for _, text := range []string{updated, changed} {
+		s.deliver(nil, parsed(t, text), []byte(text))
+	}
+	s.standalone.end()
+	nothing := func(string, string) bool { return false }
+	for _, read := range []struct {
+		from    string
+		visible func(kind, name string) bool
+	}{{"", nothing}, {"s-0", nothing}, {"s-0", nil}} { // written for the first time, and again
+		r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+		r.Header.Set("Last-Event-Id", read.from)
+		if refusal := b.follow(w, r, &admission.Call{SessionID: "one", Visible: read.visible}, settings); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if got, may := w.Body.String(), read.visible == nil; strings.Contains(got, updated) != may || !strings.Contains(got, changed) {
+			t.Errorf("from %q, it may read %v: %s", read.from, may, got)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (b *Bridge) greeting(s *session, spare *spare, call *admission.Call, settin
 			return nil, nil
 		}
 		return s.sendTo(s.conn, call.Message, settings.stamp(call.Principal), in, &greeted{stream: in.stream, refused: func(e event) {
-			if b.takesInitialize() {
+			if b.takesInitialize(translate.Sound(call.Message)) {
 				in.stream.push(e)
 				return
 			}
@@ -65,13 +65,22 @@ func (g *greeted) Deliver(e backend.Event) {
 	g.stream.Deliver(e)
 }
 
-// takesInitialize says whether the server is known to be of legacy versions. Each refusal
-// makes it less known.
-func (b *Bridge) takesInitialize() bool {
+// tookInitialize remembers that the server has initialize.
+func (b *Bridge) tookInitialize() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.initialized, b.initializes = true, true
+}
+
+// takesInitialize says whether the server is known to be of legacy versions. Each refusal of a
+// sound initialize makes it less known.
+func (b *Bridge) takesInitialize(sound bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known := b.legacyServer || b.initialized
-	b.initialized = false
+	if sound {
+		b.initialized = false
+	}
 	return known
 }
 
@@ -82,13 +91,13 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 	s := b.makeSession(call)
 	s.id, s.digest = refused.id, refused.digest
 	s.share = b.newShare(call, settings, s.digest)
-	s.share.upgraded = true
+	s.share.upgraded, s.share.sound = true, translate.Sound(call.Message)
 	if b.enterShared(s, settings) != nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
 	defer cancel()
-	p, refusal := b.seat(ctx, s, call, settings)
+	p, refusal := b.seatAfter(ctx, refused.gone, s, call, settings)
 	if refusal != nil {
 		s.end("the server refused initialize")
 		return nil
@@ -99,6 +108,22 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 		return nil
 	}
 	return p.greet(s, call.Message.ID)
+}
+
+// seatAfter is seat for a session whose first process has refused initialize. Until that one is
+// gone it counts, and it may be the only one that there may be.
+func (b *Bridge) seatAfter(ctx context.Context, gone <-chan struct{}, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
+	p, refusal := b.seat(ctx, s, call, settings)
+	if refusal == nil || refusal.Status != http.StatusTooManyRequests && refusal.Status != http.StatusServiceUnavailable {
+		return p, refusal
+	}
+	select {
+	case <-gone:
+		return b.seat(ctx, s, call, settings)
+	case <-b.stopping:
+	case <-ctx.Done():
+	}
+	return nil, refusal
 }
 
 // succeededBy enters the session that takes the place of this one, to share its end if the
@@ -114,9 +139,7 @@ func (s *session) succeededBy(other *session, initialize *message.Message) bool 
 func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
 	p, refusal := b.acquire(ctx, call, settings)
 	if refusal == nil || refusal.Status == http.StatusBadGateway { // otherwise it says nothing of the server
-		b.mu.Lock()
-		b.modernOnly = refusal == nil && p.server == nil // if it fails, initialize is tried again
-		b.mu.Unlock()
+		b.foundModern(refusal == nil && p.server == nil, s.share.sound) // if it fails, initialize is tried again
 	}
 	if refusal != nil {
 		return nil, refusal
@@ -133,37 +156,20 @@ func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Cal
 	return p, nil
 }
 
+// foundModern notes whether the server was found modern by a session whose initialize it has
+// refused. A client that said there what servers refuse, or that has a version which this one
+// does not take, is upgraded itself; others may be served better by initialize.
+func (b *Bridge) foundModern(modern, sound bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.modernOnly = modern && (b.modernOnly || sound && !b.initializes)
+}
+
 // servesModernOnly says whether the server was found to have no initialize.
 func (b *Bridge) servesModernOnly() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.modernOnly
-}
-
-// follow makes the session one that listens at the process. One that comes from a process
-// that has ended takes its subscriptions along.
-func (p *pooled) follow(s *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := s.share.listener
-	if s.ended || before != nil && (before.at.generation > p.generation || before.at == p && !before.over.Load()) {
-		return
-	}
-	l := &listener{session: s, at: p, owner: s.owner, user: s.share.user, stamp: s.share.stamp, asks: s.share.asks()}
-	s.share.listener = l
-	go func() {
-		refused, err := p.join(context.Background(), l, asItIs)
-		switch {
-		case err != nil:
-			l.over.Store(true) // the next call tries again
-		case refused != nil:
-			p.bridge.settings.Load().Logger.Debug("the server takes no subscription")
-		case before != nil: // changes may have gone by unseen
-			for _, m := range l.granted().Changes() {
-				l.tell(m)
-			}
-		}
-	}()
 }
 
 // asks is what the session listens to. The session's mu is held.
@@ -205,6 +211,9 @@ func (s *session) upgradedCall(w http.ResponseWriter, r *http.Request, call *adm
 // answerUpgraded is the gateway's answer to what a modern server does not know, nil if the
 // call is the server's to answer.
 func (p *pooled) answerUpgraded(s *session, m *message.Message) []byte {
+	if translate.MayAsk(m.Method) && stateIn(&m.Params) != nil {
+		return callAgain().Frame(m.ID) // the gateway keeps the server's: no client was given one
+	}
 	switch m.Method {
 	case message.MethodPing:
 		return emptyResult(m.ID)
@@ -254,20 +263,16 @@ func (p *pooled) subscribeUpgraded(s *session, m *message.Message, uri string) [
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), subscribeTime) // a client that leaves has not cancelled
 	defer cancel()
-	refused, err := l.at.join(ctx, l, func(asks translate.Subscriptions) translate.Subscriptions {
-		asks.URIs = slices.DeleteFunc(slices.Clone(asks.URIs), func(other string) bool { return other == uri })
-		if on {
-			asks.URIs = append(asks.URIs, uri)
-		}
-		return asks
-	})
+	to := without([]string{uri})
+	if on {
+		to = with([]string{uri})
+	}
+	refused, err := l.at.join(ctx, l, to)
 	if !on || refused == nil && err == nil && slices.Contains(l.granted().URIs, uri) {
 		return emptyResult(m.ID)
 	}
 	if !had {
-		s.mu.Lock()
-		delete(s.share.uris, uri)
-		s.mu.Unlock()
+		s.forget(uri)
 	}
 	switch {
 	case refused != nil:

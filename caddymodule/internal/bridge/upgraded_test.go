@@ -335,3 +335,37 @@ func TestInputForAProcessThatHasEndedEndsTheCall(t *testing.T) {
 		return len(s.calls) == 0
 	})
 }
+
+// The server ends the listen of a session that is about to subscribe. The session listens once
+// after that, is told once, and leaves nothing.
+func TestASessionWhoseListenEndsWhileItSubscribesListensOnce(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.session("alice")
+	s, p := g.find(header), g.process()
+	g.until("it listens", p.quiet)
+	listeners := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.listeners)
+	}
+	u := p.union(s.owner)
+	u.turn <- struct{}{} // the subscription waits for it
+	answer := g.later(t.Context(), subscribing(`1`, "subscribe", "a://b"), header...)
+	g.until("the call has come", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.share.uris["a://b"]
+	})
+	g.tells("alice", `{"jsonrpc":"2.0","id":$listen,"result":{"resultType":"complete"}}`)
+	g.until("the listen has ended", func() bool { return listeners() == 0 })
+	<-u.turn
+	p.unionUsed(u)
+	receive(t, answer).is(http.StatusOK, `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	g.post(`{"jsonrpc":"2.0","id":2,"method":"ping"}`, header...).body()
+	g.until("nobody changes the listen", p.quiet)
+	if n := listeners(); n != 1 {
+		t.Errorf("the session listens %d times", n)
+	}
+	g.do(t.Context(), http.MethodDelete, "", header...).body()
+	g.until("nobody listens", func() bool { return listeners() == 0 })
+}

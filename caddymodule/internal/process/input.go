@@ -61,8 +61,8 @@ func newInput(file *os.File, limit int, stall time.Duration, failed func(error))
 	return in
 }
 
-// send is Process.Send.
-func (in *input) send(frame []byte) error {
+// send is Process.Send with a limit of its own.
+func (in *input) send(frame []byte, limit int) error {
 	if err := checkFrame(frame); err != nil {
 		return err
 	}
@@ -72,9 +72,9 @@ func (in *input) send(frame []byte) error {
 		defer in.mu.Unlock()
 		return in.refusal
 	}
-	if in.waiting > 0 && in.waiting+size > in.limit {
+	if in.waiting > 0 && in.waiting+size > limit {
 		defer in.mu.Unlock()
-		return fmt.Errorf("%w: %d bytes wait, %d more would exceed %d", ErrQueueFull, in.waiting, size, in.limit)
+		return fmt.Errorf("%w: %d bytes wait, %d more would exceed %d", ErrQueueFull, in.waiting, size, limit)
 	}
 	in.waiting += size
 	if in.writing || in.waiting > size || size > inlineMax {

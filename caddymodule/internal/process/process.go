@@ -39,6 +39,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -142,7 +143,11 @@ func (p *Process) PID() int { return p.child.pid }
 // changed. Frames arrive in the order of the calls. The error wraps
 // [ErrQueueFull], [ErrExited] or [ErrFrame]; without one the frame was queued,
 // which does not say that the child reads it.
-func (p *Process) Send(frame []byte) error { return p.input.send(frame) }
+func (p *Process) Send(frame []byte) error { return p.input.send(frame, p.input.limit) }
+
+// SendOver is [Process.Send] for what the process must get though its queue is full. The caller
+// bounds how many there are, and how long.
+func (p *Process) SendOver(frame []byte) error { return p.input.send(frame, math.MaxInt) }
 
 // Heard is how many bytes the child has written by now, on standard output and on standard
 // error together: as long as it grows, the child lives.

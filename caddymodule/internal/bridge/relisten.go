@@ -1,0 +1,108 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/translate"
+)
+
+// follow makes the session one that listens at the process. One that comes from a process
+// that has ended takes its subscriptions along.
+func (p *pooled) follow(s *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.share.listener
+	if s.ended || before != nil && (before.at.generation > p.generation || before.at == p && !before.over.Load()) {
+		return
+	}
+	l, stamp := before, s.share.stamp
+	if l == nil || l.at != p {
+		l = &listener{session: s, at: p, owner: s.owner, user: s.share.user, stamp: stamp, asks: s.share.asks()}
+		s.share.listener = l
+	}
+	l.over.Store(false) // the same again, where another call may be about to change what it asks for
+	go func() {
+		if err := l.listen(stamp); err != nil {
+			l.over.Store(true) // the next call tries again
+			return
+		}
+		if before != nil { // changes may have gone by unseen
+			for _, m := range l.granted().Changes() {
+				l.tell(m)
+			}
+		}
+	}()
+}
+
+// listen makes the session listen to all that it asks for. A resource that the server refuses
+// keeps it from nothing else.
+func (l *listener) listen(stamp []message.MetaValue) error {
+	ctx := context.Background()
+	var uris []string
+	refused, err := l.at.join(ctx, l, func(asks translate.Subscriptions) translate.Subscriptions {
+		l.stamp, uris = stamp, asks.URIs
+		return asks
+	})
+	if err != nil || refused == nil {
+		return err
+	}
+	refused, err = l.at.join(ctx, l, without(uris))
+	switch {
+	case err != nil:
+		return err
+	case refused != nil:
+		l.at.bridge.settings.Load().Logger.Debug("the server takes no subscription")
+		return nil
+	}
+	return l.listenTo(uris)
+}
+
+// listenTo adds resources, or as many of them as the server takes: it halves them until it knows
+// which it refuses. To those the session is subscribed no more.
+func (l *listener) listenTo(uris []string) error {
+	if uris = l.session.subscribedTo(uris); len(uris) == 0 {
+		return nil
+	}
+	refused, err := l.at.join(context.Background(), l, with(uris))
+	if err != nil || refused == nil {
+		return err
+	}
+	if len(uris) == 1 {
+		l.session.forget(uris[0])
+		return nil
+	}
+	half := len(uris) / 2
+	return errors.Join(l.listenTo(uris[:half]), l.listenTo(uris[half:]))
+}
+
+// subscribedTo are those of the resources to which the session is subscribed still.
+func (s *session) subscribedTo(uris []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(uris), func(uri string) bool { return !s.share.uris[uri] })
+}
+
+func (s *session) forget(uri string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.share.uris, uri)
+}
+
+// with and without are changes of what a listener asks for.
+func with(uris []string) change {
+	return func(asks translate.Subscriptions) translate.Subscriptions {
+		asks = without(uris)(asks)
+		asks.URIs = append(asks.URIs, uris...)
+		return asks
+	}
+}
+
+func without(uris []string) change {
+	return func(asks translate.Subscriptions) translate.Subscriptions {
+		asks.URIs = slices.DeleteFunc(slices.Clone(asks.URIs), func(uri string) bool { return slices.Contains(uris, uri) })
+		return asks
+	}
+}
