@@ -36,47 +36,51 @@ type binding struct {
 	field string
 }
 
-// schema is as much of JSON Schema as says which properties are repeated.
-type schema struct {
-	Type       json.RawMessage   `json:"type"`
-	Header     string            `json:"x-mcp-header"`
-	Properties map[string]schema `json:"properties"`
+// object is a JSON object. Names of members that differ by case are others.
+type object map[string]json.RawMessage
+
+// read returns no members for what is no object.
+func read(raw json.RawMessage) object {
+	var o object
+	if json.Unmarshal(raw, &o) != nil {
+		return nil
+	}
+	return o
 }
 
 // Learn takes the tools member of an answer to tools/list. What is malformed is passed
-// over: the client sees the list as it is.
+// over, and nothing beside it: the client sees the list as it is.
 func (t *Table) Learn(tools []byte) {
-	var listed []struct {
-		Name        string          `json:"name"`
-		InputSchema json.RawMessage `json:"inputSchema"`
-	}
+	var listed []json.RawMessage
 	if json.Unmarshal(tools, &listed) != nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, tool := range listed {
-		delete(t.tools, tool.Name)
-		var s schema
-		if json.Unmarshal(tool.InputSchema, &s) != nil {
+	for _, raw := range listed {
+		tool := read(raw)
+		name, ok := message.Unquote(tool["name"])
+		if !ok {
 			continue
 		}
-		if bindings := s.bindings(nil, nil); len(bindings) > 0 {
+		delete(t.tools, name)
+		if bindings := bindings(read(tool["inputSchema"]), nil, nil); len(bindings) > 0 {
 			if t.tools == nil {
 				t.tools = map[string][]binding{}
 			}
-			t.tools[tool.Name] = bindings
+			t.tools[name] = bindings
 		}
 	}
 }
 
-func (s schema) bindings(path []string, found []binding) []binding {
-	for name, property := range s.Properties {
-		at := append(path[:len(path):len(path)], name)
-		if property.Header != "" {
-			found = append(found, binding{at, http.CanonicalHeaderKey(prefix + property.Header)})
+// bindings finds the properties of a schema that are repeated.
+func bindings(schema object, path []string, found []binding) []binding {
+	for name, raw := range read(schema["properties"]) {
+		at, property := append(path[:len(path):len(path)], name), read(raw)
+		if field, _ := message.Unquote(property["x-mcp-header"]); field != "" {
+			found = append(found, binding{at, http.CanonicalHeaderKey(prefix + field)})
 		}
-		found = property.bindings(at, found)
+		found = bindings(property, at, found)
 	}
 	return found
 }
@@ -119,11 +123,7 @@ func (b binding) check(header http.Header, arguments []byte) error {
 // lookUp returns an argument's raw JSON, nil if it is absent or null.
 func lookUp(raw []byte, path []string) []byte {
 	for _, name := range path {
-		var object map[string]json.RawMessage
-		if json.Unmarshal(raw, &object) != nil {
-			return nil
-		}
-		raw = object[name]
+		raw = read(raw)[name]
 	}
 	if string(raw) == "null" {
 		return nil

@@ -67,3 +67,25 @@ func TestLearnForgetsWhatAToolNoLongerAsksFor(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// One entry or property that is odd does not let the others pass unchecked.
+func TestWhatIsMalformedHidesNothingElse(t *testing.T) {
+	for _, listed := range []string{
+		`[{"name":"t","inputSchema":{"properties":{"a":true,"region":{"type":"string","x-mcp-header":"Region"}}}}]`,
+		`[{"name":"t","inputSchema":{"properties":{"a":{"x-mcp-header":7},"region":{"type":"string","x-mcp-header":"Region"}}}}]`,
+		`[{"name":"t","inputSchema":{"properties":{"a":{"properties":[]},"region":{"type":"string","x-mcp-header":"Region"}}}}]`,
+		`[{"name":"t","inputSchema":{"properties":{"region":{"properties":7,"x-mcp-header":"Region"}}}}]`,
+		`[{"name":"t","inputSchema":{"X-MCP-Header":7,"PROPERTIES":{},"properties":{"region":{"x-mcp-header":"Region","X-Mcp-Header":"Other"}}}}]`,
+		`[{"name":7},3,{"name":"t","inputSchema":{"properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]`,
+		`[{"name":"t","Name":"u","inputSchema":{"properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]`,
+	} {
+		var table Table
+		table.Learn([]byte(listed))
+		if table.Check(http.Header{"Mcp-Param-Region": {"us"}}, "t", []byte(`{"region":"eu"}`)) == nil {
+			t.Errorf("%s: what differs passes", listed)
+		}
+		if err := table.Check(http.Header{"Mcp-Param-Region": {"eu"}}, "t", []byte(`{"region":"eu"}`)); err != nil {
+			t.Errorf("%s: %v", listed, err)
+		}
+	}
+}
