@@ -56,6 +56,7 @@ func init() {
 		"deaf":            func() { say("up"); forever() },
 		"sip":             sip,
 		"close-stdin":     func() { os.Stdin.Close(); say("closed"); forever() },
+		"close-stdout":    func() { say("closed"); os.Stdout.Close(); untilEOF(); forever() },
 		"partial":         func() { fmt.Print(`{"a":1}`) },
 		"partial-cut":     func() { fmt.Print(`{"a":1`) },
 		"rubbish":         rubbish,

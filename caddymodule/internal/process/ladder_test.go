@@ -202,6 +202,15 @@ func TestChildThatClosesItsInputIsStopped(t *testing.T) {
 	}
 }
 
+// One that can say nothing any more would have its calls wait in vain.
+func TestChildThatClosesItsOutputIsStopped(t *testing.T) {
+	r := play(t, "close-stdout", stopTimeout(50*time.Millisecond))
+	r.expect(`{"closed":true}`)
+	if err := r.wait(); !errors.Is(err, ErrOutputClosed) {
+		t.Error(err)
+	}
+}
+
 func TestOnLineMayStopAndSend(t *testing.T) {
 	var r *running
 	started := make(chan struct{})

@@ -36,6 +36,9 @@ func (p *Process) readStdout() {
 			rubbish.addCut(line, false)
 		}
 		if err != nil {
+			// Mostly the process is just ending. If not, nothing that it is asked would ever
+			// be answered.
+			p.climb("standard output closed by the process", ErrOutputClosed)
 			return
 		}
 	}

@@ -68,6 +68,9 @@ var (
 	// ErrInputClosed means that the process closed its standard input while it
 	// lived, and was stopped since no message could reach it any more.
 	ErrInputClosed = errors.New("the process closed its standard input")
+	// ErrOutputClosed means that the process closed its standard output while it
+	// lived, and was stopped since it could say nothing any more.
+	ErrOutputClosed = errors.New("the process closed its standard output")
 )
 
 // drainTime bounds how long output is awaited after the last member of the
@@ -159,8 +162,9 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err says how the process ended; it is nil until [Process.Done] is closed. It is
 // nil as well if the process ended with status 0 after [Process.Stop]. It wraps
-// the error given to [Process.Kill], [ErrLineTooLong], [ErrStalled] or
-// [ErrInputClosed] if that was the reason, [ErrExited] if it ended unasked.
+// the error given to [Process.Kill], [ErrLineTooLong], [ErrStalled],
+// [ErrInputClosed] or [ErrOutputClosed] if that was the reason, [ErrExited] if it
+// ended unasked.
 func (p *Process) Err() error {
 	select {
 	case <-p.done:
