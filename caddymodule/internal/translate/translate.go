@@ -169,7 +169,7 @@ func (s *Server) Result(method string, m *message.Message, edit *message.Editor)
 		}
 		return
 	}
-	edit.DefaultResult("resultType", []byte(`"complete"`))
+	edit.DefaultResult("resultType", []byte(`"complete"`)).ResultMember("cacheScope", []byte(`"private"`))
 	if cached[method] {
 		edit.DefaultResult("ttlMs", []byte("0")).DefaultResult("cacheScope", []byte(`"private"`))
 	}

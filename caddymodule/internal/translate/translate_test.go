@@ -93,6 +93,7 @@ func TestResultGainsWhatModernClientsMustFind(t *testing.T) {
 	for _, tc := range []struct{ method, raw, want string }{
 		{"tools/call", `{"jsonrpc":"2.0","id":1,"result":{"content":[]}}`, `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete",` + info + `,"content":[]}}`},
 		{"tools/list", `{"jsonrpc":"2.0","id":1,"result":{"tools":[],"nextCursor":"c"}}`, `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","ttlMs":0,"cacheScope":"private",` + info + `,"tools":[],"nextCursor":"c"}}`},
+		{"tools/list", `{"jsonrpc":"2.0","id":1,"result":{"tools":[],"ttlMs":60000,"cacheScope":"public"}}`, `{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete",` + info + `,"tools":[],"ttlMs":60000,"cacheScope":"private"}}`},
 		{"resources/read", `{"jsonrpc":"2.0","id":1,"error":{"code":-32002,"message":"Resource not found","data":{"uri":"u"}}}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Resource not found","data":{"uri":"u"}}}`},
 		{"tools/call", `{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"m"}}`, `{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"m"}}`},
 	} {
