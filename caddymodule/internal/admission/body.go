@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,24 +30,41 @@ func checkAccept(r *http.Request) *answer.Refusal {
 	if len(values) == 1 && (values[0] == "application/json, text/event-stream" || values[0] == "text/event-stream, application/json") {
 		return nil // what clients send
 	}
-	json, stream := false, false
+	json, stream := taste{"application/json", "application/*", 0, false}, taste{"text/event-stream", "text/*", 0, false}
 	for _, value := range values {
 		for part := range strings.SplitSeq(value, ",") {
 			media, params, err := mime.ParseMediaType(part)
-			if weight, bad := strconv.ParseFloat(params["q"], 64); err != nil || params["q"] != "" && (bad != nil || weight <= 0) {
+			if err != nil {
 				continue
 			}
-			json = json || media == "application/json" || media == "application/*" || media == "*/*"
-			stream = stream || media == "text/event-stream" || media == "text/*" || media == "*/*"
+			weight, err := strconv.ParseFloat(params["q"], 64)
+			taken := params["q"] == "" || err == nil && weight > 0
+			json.hear(media, taken)
+			stream.hear(media, taken)
 		}
 	}
 	switch {
-	case r.Method == http.MethodGet && !stream:
+	case r.Method == http.MethodGet && !stream.taken:
 		return answer.New(http.StatusNotAcceptable, protocol.CodeInvalidRequest, "Not acceptable: Accept must include text/event-stream")
-	case r.Method == http.MethodPost && !(json && stream):
+	case r.Method == http.MethodPost && !(json.taken && stream.taken):
 		return answer.New(http.StatusNotAcceptable, protocol.CodeInvalidRequest, "Not acceptable: Accept must include application/json and text/event-stream")
 	}
 	return nil
+}
+
+// taste is whether a client takes a media type. Of the ranges that it falls into the narrowest
+// counts (RFC 9110 section 12.5.1).
+type taste struct {
+	media, kind string
+	narrow      int // how narrow the range is that was heard of
+	taken       bool
+}
+
+func (t *taste) hear(media string, taken bool) {
+	narrow := slices.Index([]string{"*/*", t.kind, t.media}, media) + 1
+	if narrow > t.narrow || narrow > 0 && narrow == t.narrow && taken {
+		t.narrow, t.taken = narrow, taken
+	}
 }
 
 // readMessage reads the body, bounded in size and time, and parses it.

@@ -239,6 +239,11 @@ func TestAccept(t *testing.T) {
 		"application/json, text/event-stream;q=0.0":     {406, 406},
 		"application/json, text/event-stream ; q=0.000": {406, 406},
 		"application/jsonx, text/event-streams":         {406, 406},
+		"*/*, text/event-stream;q=0":                    {406, 406},
+		"application/*, application/json;q=0, text/*":   {406, 0},
+		"*/*, text/*;q=0":                               {406, 406},
+		"text/*;q=0, text/event-stream, */*;q=0.1":      {0, 0},
+		"application/json, text/event-stream;q=NaN":     {406, 406},
 	} {
 		if _, _, got := status(g, post(ping, "Accept", accept)); got != want.post {
 			t.Errorf("POST, Accept %q: %d, want %d", accept, got, want.post)
