@@ -70,7 +70,16 @@ func (call *Call) Conn() *Conn { return call.conn }
 func (call *Call) Rebind(m *message.Message) {
 	call.mu.Lock()
 	defer call.mu.Unlock()
-	call.clientID, call.token = m.ID, m.Meta.Get(message.MetaProgressToken)
+	call.clientID, call.token = m.ID, tokenOf(m)
+}
+
+// tokenOf is the progress token of a request, nil if it has none or null.
+func tokenOf(m *message.Message) []byte {
+	token := m.Meta.Get(message.MetaProgressToken)
+	if string(token) == "null" {
+		return nil
+	}
+	return token
 }
 
 // Call sends a request of a client. stamp is put into its _meta, after the gateway's
@@ -84,7 +93,7 @@ func (c *Conn) Call(m *message.Message, stamp []message.MetaValue, sink Sink) (*
 // [Conn.Lapsed] tells callers apart by: it is compared, and kept after the call.
 func (c *Conn) CallFor(whose any, m *message.Message, stamp []message.MetaValue, sink Sink) (*Call, error) {
 	call := &Call{
-		conn: c, clientID: m.ID, token: m.Meta.Get(message.MetaProgressToken),
+		conn: c, clientID: m.ID, token: tokenOf(m),
 		method: m.Method, listen: m.Method == message.MethodListen, stamp: stamp, sink: sink, whose: whose,
 	}
 	c.mu.Lock()

@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
@@ -47,8 +46,8 @@ func (c *Conn) lapse(call *Call) bool {
 
 // settle notes that the child has answered a call that is no longer open: it is done with it.
 func (c *Conn) settle(raw []byte) {
-	id, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil || id == noCall {
+	id, ok := number(raw)
+	if !ok || id == noCall {
 		return
 	}
 	c.mu.Lock()

@@ -37,6 +37,34 @@ func TestProgressTokensOfAnyFormComeBackAsTheyWereWritten(t *testing.T) {
 	}
 }
 
+// null asks for no progress.
+func TestATokenThatIsNullIsNone(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	in := newInbox()
+	if _, err := c.Call(parse(t, sayRequest(`1`, `"progressToken":null`,
+		`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}`,
+		`{"jsonrpc":"2.0","id":$id,"result":{}}`)), nil, in); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, in.frame(t), `{"jsonrpc":"2.0","id":1,"result":{}}`)
+	if line := c.sawLine("say"); !strings.Contains(line, `"progressToken":null`) {
+		t.Errorf("the child has read %s", line)
+	}
+}
+
+// Servers whose JSON knows but one kind of number write 1.0 for 1, which is the same number.
+func TestAnIDIsKnownAsAFloatToo(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	for _, form := range []string{`$id.0`, `$ide0`, `$id0E-1`} {
+		_, in := c.say(`7`,
+			`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":`+form+`,"progress":1}}`,
+			`{"jsonrpc":"2.0","id":$id5e-1,"result":{}}`, // no number of a call
+			`{"jsonrpc":"2.0","id":`+form+`,"result":{"form":1}}`)
+		wants(t, in.frame(t), `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":1}}`)
+		wants(t, in.frame(t), `{"jsonrpc":"2.0","id":7,"result":{"form":1}}`)
+	}
+}
+
 func TestTheChildNeverSeesAnIDOrATokenTwice(t *testing.T) {
 	c := start(t, protocol.Legacy)
 	for range 20 {
