@@ -101,3 +101,54 @@ func TestACancelReachesAChildThatHasNoRoom(t *testing.T) {
 	answers.frame(t) // it has read all
 	c.sawLine(fmt.Sprintf(`"requestId":%d,"reason":""`, call.id))
 }
+
+// What the gateway says once only reaches a child that does not keep up at the moment.
+func TestNothingThatIsSaidOnceIsLostWhereTheChildDoesNotKeepUp(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	call, _ := c.call(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`)
+	// The child can write no more until these are taken, and reads nothing meanwhile.
+	flood := make([]string, 400)
+	for i := range flood {
+		flood[i] = `{"jsonrpc":"2.0","method":"notifications/own","params":{"fill":"` + strings.Repeat("x", 2<<10) + `"}}`
+	}
+	_, flooding := c.say(`2`, append(flood, `{"jsonrpc":"2.0","id":$id,"result":{}}`)...)
+	<-c.unclaimed
+	fill := parse(t, `{"jsonrpc":"2.0","method":"notifications/own","params":{"fill":"`+strings.Repeat("y", 2<<20)+`"}}`)
+	if err := c.Send(fill, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Send(parse(t, `{"jsonrpc":"2.0","method":"notifications/own"}`), nil); !errors.Is(err, process.ErrQueueFull) {
+		t.Fatalf("there is room: %v", err)
+	}
+	call.Cancel(nil, "gone")
+	for _, err := range []error{
+		c.Say([]byte(`{"jsonrpc":"2.0","id":"q","error":{"code":-32601,"message":"refused"}}`)),
+		c.Insist([]byte(`{"jsonrpc":"2.0","id":"p","result":{}}`)),
+		c.Tell([]byte(`{"jsonrpc":"2.0","id":0,"method":"logging/setLevel","params":{"level":"debug"}}`)),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	taken := make(chan struct{})
+	go func() {
+		defer close(taken)
+		for range len(flood) - 1 {
+			<-c.unclaimed
+		}
+	}()
+	flooding.frame(t)
+	<-taken
+	small := parse(t, `{"jsonrpc":"2.0","method":"notifications/own"}`)
+	for deadline := time.Now().Add(patience); c.Send(small, nil) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the child does not read")
+		}
+	}
+	read := strings.Join(c.seen(), "\n")
+	for _, said := range []string{`"method":"notifications/cancelled","params":{`, `"id":"q","error"`, `"id":"p","result"`, `"method":"logging/setLevel"`} {
+		if !strings.Contains(read, said) {
+			t.Errorf("the child has not read %s", said)
+		}
+	}
+}

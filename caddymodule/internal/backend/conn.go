@@ -145,12 +145,20 @@ func (c *Conn) Respond(m *message.Message, id []byte) error {
 // Send carries a message that is not a call: a notification, or a response that has the id
 // which the child has given to its request.
 func (c *Conn) Send(m *message.Message, stamp []message.MetaValue) error {
+	return c.deliver(m, stamp, false)
+}
+
+// deliver is Send, if need be beyond the bound of what waits for the child.
+func (c *Conn) deliver(m *message.Message, stamp []message.MetaValue, insist bool) error {
 	edit := m.Edit().DropMeta(identity.MetaPrefix)
 	switch m.Kind {
 	case message.Notification:
 		edit.SetMeta(stamp...)
 	case message.Response:
 		c.answers()
+	}
+	if insist {
+		return c.process.Insist(edit.Bytes())
 	}
 	return c.process.Send(edit.Bytes())
 }

@@ -11,13 +11,23 @@ import (
 // ErrSilent means that the child did not answer a request of the gateway in time.
 var ErrSilent = errors.New("no answer in time")
 
-// Say sends a message of the gateway's own that is not a request. It carries no identity.
+// Say sends a message of the gateway's own that is not a request. It carries no identity. A
+// refusal is queued even if the child does not keep up, as by [Conn.Insist].
 func (c *Conn) Say(frame []byte) error {
 	m, err := message.Parse(frame, 0)
 	if err != nil {
 		return err
 	}
-	return c.Send(m, nil)
+	return c.deliver(m, nil, m.IsError())
+}
+
+// Insist is [Conn.Say] for what nobody would say again ([process.Process.Insist]).
+func (c *Conn) Insist(frame []byte) error {
+	m, err := message.Parse(frame, 0)
+	if err != nil {
+		return err
+	}
+	return c.deliver(m, nil, true)
 }
 
 // Ask sends a request of the gateway's own and waits for the answer, which may be an
@@ -43,7 +53,7 @@ func (c *Conn) Ask(ctx context.Context, frame []byte, stamp ...message.MetaValue
 }
 
 // Tell sends a request of the gateway's own whose answer does not matter, in the name of
-// a user or of none.
+// a user or of none. It is queued even if the child does not keep up.
 func (c *Conn) Tell(frame []byte, stamp ...message.MetaValue) error {
 	m, err := message.Parse(frame, 0)
 	if err != nil {
@@ -56,7 +66,7 @@ func (c *Conn) Tell(frame []byte, stamp ...message.MetaValue) error {
 	if closed != nil {
 		return closed
 	}
-	return c.process.Send(m.Edit().ID(strconv.AppendInt(nil, id, 10)).SetMeta(stamp...).Bytes())
+	return c.process.Insist(m.Edit().ID(strconv.AppendInt(nil, id, 10)).SetMeta(stamp...).Bytes())
 }
 
 // once is the sink of a request of which only the answer counts.

@@ -36,6 +36,7 @@ type input struct {
 	frames  [][]byte  // queued after rest
 	rest    []byte    // what a sender's own write left over, newline included
 	waiting int       // bytes accepted and not written
+	beyond  int       // bytes accepted since the queue was last within the limit
 	writing bool
 	refusal error // why no frame is accepted any more
 	dropped bool  // nor is the queue written
@@ -61,8 +62,8 @@ func newInput(file *os.File, limit int, stall time.Duration, failed func(error))
 	return in
 }
 
-// send is Process.Send with a limit of its own.
-func (in *input) send(frame []byte, limit int) error {
+// send is Process.Send, with how many bytes are taken beyond the limit.
+func (in *input) send(frame []byte, beyond int) error {
 	if err := checkFrame(frame); err != nil {
 		return err
 	}
@@ -72,9 +73,9 @@ func (in *input) send(frame []byte, limit int) error {
 		defer in.mu.Unlock()
 		return in.refusal
 	}
-	if in.waiting > 0 && in.waiting+size > limit {
+	if !in.hasRoom(size, beyond) {
 		defer in.mu.Unlock()
-		return fmt.Errorf("%w: %d bytes wait, %d more would exceed %d", ErrQueueFull, in.waiting, size, limit)
+		return fmt.Errorf("%w: %d bytes wait, %d more would exceed %d", ErrQueueFull, in.waiting, size, in.limit)
 	}
 	in.waiting += size
 	if in.writing || in.waiting > size || size > inlineMax {
@@ -89,6 +90,19 @@ func (in *input) send(frame []byte, limit int) error {
 	in.writing = true
 	in.mu.Unlock()
 	return in.sendInline(frame)
+}
+
+// hasRoom says whether so many more bytes are taken. in.mu is held.
+func (in *input) hasRoom(size, beyond int) bool {
+	switch {
+	case in.waiting == 0 || in.waiting+size <= in.limit:
+		in.beyond = 0
+		return true
+	case size > beyond-in.beyond:
+		return false
+	}
+	in.beyond += size
+	return true
 }
 
 func checkFrame(frame []byte) error {

@@ -166,3 +166,35 @@ func (r *running) expectNothingWaits() {
 		r.t.Fatalf("%d bytes are counted as waiting", waiting)
 	}
 }
+
+// What must not be lost has room of its own, and no more than that.
+func TestWhatIsInsistedOnIsTakenBeyondTheQueue(t *testing.T) {
+	r := play(t, "deaf", func(c *Config) { c.MaxQueue = 1000 })
+	r.expect(`{"up":true}`)
+	r.send(strings.Repeat("x", 2<<20))
+	for i := range 10 {
+		if err := r.Insist(bytes.Repeat([]byte("y"), 99)); err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	for _, send := range []func([]byte) error{r.Insist, r.Send} {
+		if err := send([]byte("{}")); !errors.Is(err, ErrQueueFull) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestWhatIsInsistedOnKeepsItsPlace(t *testing.T) {
+	r := play(t, "echo", func(c *Config) { c.MaxQueue = 1000 })
+	big := `{"big":"` + strings.Repeat("x", 2<<20) + `"}`
+	for i := range 30 { // more in all than there is room for at once
+		r.send(big)
+		small := fmt.Sprintf(`{"small":"%0500d"}`, i)
+		if err := r.Insist([]byte(small)); err != nil {
+			t.Fatal(err)
+		}
+		r.expect(big)
+		r.expect(small)
+		r.expectNothingWaits()
+	}
+}
