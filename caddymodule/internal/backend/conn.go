@@ -58,6 +58,8 @@ type Conn struct {
 	process *process.Process
 	started chan struct{} // closed once process is set
 
+	complaints complaints // about its lines
+
 	mu      sync.Mutex
 	last    int64
 	calls   map[int64]*Call
@@ -312,12 +314,4 @@ func (c *Conn) unclaimed(m *message.Message) {
 		return
 	}
 	c.cfg.Load().Unclaimed(m, m.Edit().DropMeta(identity.MetaPrefix).Bytes())
-}
-
-// malformed fails the call that a line which is no good message was meant for.
-func (c *Conn) malformed(line []byte, err error) {
-	c.cfg.Load().Logger.Warn("the server wrote a line that is no valid message", "error", err, "bytes", len(line))
-	if call := c.take(message.LooseID(line), true); call != nil {
-		call.sink.Deliver(Event{Err: fmt.Errorf("the server's answer is no valid message: %w", err), Last: true})
-	}
 }

@@ -1,8 +1,13 @@
 package backend
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
@@ -80,4 +85,57 @@ func TestAMalformedRequestOrNotificationOfTheChildFailsNoCall(t *testing.T) {
 		`{"jsonrpc":"2.0","method":"notifications/message","params":{"a":1,"a":2}}`,
 		`{"jsonrpc":"2.0","id":$id,"result":{}}`)
 	wants(t, in.frame(t), `{"jsonrpc":"2.0","id":1,"result":{}}`)
+}
+
+// A child that writes rubbish without end fills no disk.
+func TestComplaintsAboutAChildAreBounded(t *testing.T) {
+	var complaints atomic.Int64
+	c := prepare(t, "modern", protocol.Legacy)
+	cfg := *c.cfg.Load()
+	cfg.Logger = slog.New(counting{slog.DiscardHandler, &complaints})
+	c.cfg.Store(&cfg)
+	began := time.Now()
+	c.begin()
+	lines := make([]string, 5000)
+	for i := range lines {
+		lines[i] = `{}`
+	}
+	_, in := c.say(`1`, append(lines, `{"jsonrpc":"2.0","id":$id,"result":{}}`)...)
+	in.frame(t)
+	seconds := int64(time.Since(began)/time.Second) + 1
+	if n := complaints.Load(); n == 0 || n > 2*maxComplaints*seconds {
+		t.Errorf("%d complaints within %d s", n, seconds)
+	}
+}
+
+// counting counts warnings.
+type counting struct {
+	slog.Handler
+	n *atomic.Int64
+}
+
+func (c counting) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c counting) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		c.n.Add(1)
+	}
+	return nil
+}
+
+func TestWhatIsLeftOutOfTheLogIsCounted(t *testing.T) {
+	var b strings.Builder
+	log := slog.New(slog.NewTextHandler(&b, nil))
+	var c complaints
+	now := time.Unix(0, 0)
+	for range maxComplaints + 7 {
+		c.log(log, now, errors.New("odd"), 2)
+	}
+	c.log(log, now.Add(time.Second), errors.New("again"), 2)
+	if got := strings.Count(b.String(), "error=odd"); got != maxComplaints {
+		t.Errorf("%d complaints, want %d", got, maxComplaints)
+	}
+	if !strings.Contains(b.String(), "left_out=7") || strings.Count(b.String(), "left_out") != 1 || !strings.Contains(b.String(), "error=again") {
+		t.Error(b.String()[max(0, b.Len()-500):])
+	}
 }
