@@ -33,15 +33,16 @@ func (q *Queue) Write(w http.ResponseWriter, write func() error) error {
 	return q.bound(w, (*http.ResponseController).SetWriteDeadline, write)
 }
 
-func (q *Queue) bound(w http.ResponseWriter, set func(*http.ResponseController, time.Time) error, do func() error) error {
+func (q *Queue) bound(w http.ResponseWriter, set func(*http.ResponseController, time.Time) error, do func() error) (err error) {
 	b := bounds.Get().(*bound)
 	b.w, b.set = w, set
 	q.Begin(&b.Timeout, b.expire)
-	err := do()
-	if !b.End() && err == nil {
-		_ = set(http.NewResponseController(w), time.Time{}) // it was done at the last moment
-	}
-	b.w = nil
-	bounds.Put(b)
-	return err
+	defer func() { // though do may panic: the connection is not to be touched after its handler
+		if !b.End() && err == nil {
+			_ = set(http.NewResponseController(w), time.Time{}) // it was done at the last moment
+		}
+		b.w = nil
+		bounds.Put(b)
+	}()
+	return do()
 }

@@ -60,3 +60,25 @@ func TestDeadlineIsForTheConnectionInUse(t *testing.T) {
 		}
 	})
 }
+
+// A handler that panics (http.ErrAbortHandler) leaves no deadline for a connection that is
+// another request's by then, or nobody's.
+func TestAPanicEndsItsTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := NewQueue(time.Second)
+		var c connection
+		func() {
+			defer func() {
+				if recover() != http.ErrAbortHandler {
+					t.Error("the panic is lost")
+				}
+			}()
+			_ = q.Write(&c, func() error { panic(http.ErrAbortHandler) })
+		}()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(c.write) != 0 {
+			t.Errorf("deadlines %v", c.write)
+		}
+	})
+}
