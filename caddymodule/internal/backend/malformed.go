@@ -6,13 +6,20 @@ import (
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
-// malformed fails the call that a line which is no good message was meant for.
+// malformed fails the call that a line which is no good message was meant for, or refuses what
+// is meant as a request of the child.
 func (c *Conn) malformed(line []byte, err error) {
 	c.complaints.log(c.cfg.Load().Logger, time.Now(), err, len(line))
 	if call := c.take(message.LooseID(line), true); call != nil {
 		call.sink.Deliver(Event{Err: fmt.Errorf("the server's answer is no valid message: %w", err), Last: true})
+		return
+	}
+	if id := message.LooseRequestID(line); len(id) > 0 {
+		// If it can't be told, it is ending, or what it wrote is no id.
+		_ = c.Insist(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, protocol.CodeInvalidRequest, message.Quote(err.Error())))
 	}
 }
 

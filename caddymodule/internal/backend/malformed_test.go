@@ -139,3 +139,27 @@ func TestWhatIsLeftOutOfTheLogIsCounted(t *testing.T) {
 		t.Error(b.String()[max(0, b.Len()-500):])
 	}
 }
+
+// What a child asks in a way that nobody can read is refused, or it would wait for ever.
+func TestAMalformedRequestOfTheChildIsAnswered(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	for line, refusal := range map[string]string{
+		`{"jsonrpc":"2.0","id":"q1","method":"roots/list","params":{"a":1,"a":2}}`: `{"jsonrpc":"2.0","id":"q1","error":{"code":-32600,`,
+		`{"jsonrpc":"2.0","method":"roots/list","params":[],"id": 72 }`:            `{"jsonrpc":"2.0","id":72,"error":{"code":-32600,`,
+	} {
+		_, in := c.say(`1`, line, `{"jsonrpc":"2.0","id":$id,"result":{}}`)
+		in.frame(t)
+		c.sawLine(refusal)
+	}
+	for _, line := range []string{ // of nobody who could be answered
+		`{"jsonrpc":"2.0","method":"x","params":{"a":1,"a":2}}`,
+		`{"jsonrpc":"2.0","id":"<bad utf-8>","method":"x"}`,
+		`{"jsonrpc":"2.0","id":{},"method":"x"}`,
+	} {
+		_, in := c.say(`1`, line, `{"jsonrpc":"2.0","id":$id,"result":{}}`)
+		in.frame(t)
+	}
+	if read := strings.Join(c.seen(), "\n"); strings.Count(read, `"error"`) != 2 {
+		t.Errorf("the child has read\n%s", read)
+	}
+}

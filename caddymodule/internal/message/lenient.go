@@ -5,6 +5,25 @@ package message
 // takes the first member that is spelled id, and returns nil if there is none or if the
 // line is meant as a request or notification.
 func LooseID(line []byte) (id []byte) {
+	id, method := loose(line)
+	if method {
+		return nil
+	}
+	return id
+}
+
+// LooseRequestID is the same for what is meant as a request: whoever made it need not wait
+// for an answer.
+func LooseRequestID(line []byte) (id []byte) {
+	id, method := loose(line)
+	if !method {
+		return nil
+	}
+	return id
+}
+
+// loose finds the id, and says whether there is a method.
+func loose(line []byte) (id []byte, method bool) {
 	depth, member := 0, false // member: the next string at depth 1 is a name
 	for i := 0; i < len(line); i++ {
 		switch line[i] {
@@ -22,7 +41,7 @@ func LooseID(line []byte) (id []byte) {
 			if depth == 1 && member {
 				switch string(line[i:end]) {
 				case `"method"`:
-					return nil
+					method = true
 				case `"id"`:
 					if id == nil {
 						id = looseValue(line, end)
@@ -32,7 +51,7 @@ func LooseID(line []byte) (id []byte) {
 			i = end - 1
 		}
 	}
-	return id
+	return id, method
 }
 
 // stringEnd is where the string that opens at i has ended, or the end of the line.

@@ -27,6 +27,20 @@ func TestLooseIDFindsTheCallThatABadAnswerWasFor(t *testing.T) {
 	}
 }
 
+func TestLooseRequestIDFindsWhatWaitsForAnAnswer(t *testing.T) {
+	for line, want := range map[string]string{
+		`{"method":"x","params":{"id":1,"a":{},"a":{}},"id" : "q" }`: `"q"`,
+		`{"id":7,"id":8,"method":"x"}`:                               "7",
+		`{"id":7,"params":{"method":"x"}}`:                           "",
+		`{"id":{},"method":"x"}`:                                     "",
+		`{"method":"x"}`:                                             "",
+	} {
+		if got := string(LooseRequestID([]byte(line))); got != want {
+			t.Errorf("%s: id = %q, want %q", line, got, want)
+		}
+	}
+}
+
 func FuzzLooseID(f *testing.F) {
 	f.Add([]byte(`{"id":"\`))
 	f.Add([]byte(`{"id" : -1e5,"result":{}}`))
