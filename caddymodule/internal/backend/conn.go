@@ -15,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,7 +204,7 @@ func (c *Conn) fail(err error) {
 
 // take returns the call with a raw id or token of ours, and forgets it if last.
 func (c *Conn) take(raw []byte, last bool) *Call {
-	id, ok := number(raw)
+	id, ok := message.Integer(raw)
 	if !ok {
 		return nil
 	}
@@ -217,19 +215,6 @@ func (c *Conn) take(raw []byte, last bool) *Call {
 		delete(c.calls, id)
 	}
 	return call
-}
-
-// number reads an id or token of ours as a child has written it. One whose JSON knows but one
-// kind of number may have made 1.0 of 1.
-func number(raw []byte) (int64, bool) {
-	id, err := strconv.ParseInt(string(raw), 10, 64)
-	if err == nil {
-		return id, true
-	}
-	const exact = 1 << 53
-	f, err := strconv.ParseFloat(string(raw), 64)
-	id = int64(f)
-	return id, err == nil && math.Abs(f) < exact && float64(id) == f
 }
 
 // receive routes one line of the child.

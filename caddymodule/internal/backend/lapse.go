@@ -3,6 +3,7 @@ package backend
 import (
 	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -46,7 +47,7 @@ func (c *Conn) lapse(call *Call) bool {
 
 // settle notes that the child has answered a call that is no longer open: it is done with it.
 func (c *Conn) settle(raw []byte) {
-	id, ok := number(raw)
+	id, ok := message.Integer(raw)
 	if !ok || id == noCall {
 		return
 	}

@@ -17,9 +17,12 @@
 package message
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
+	"math"
+	"strconv"
 )
 
 // MaxID is how long an id or a progress token may be, in bytes. Each is repeated in messages
@@ -176,7 +179,8 @@ func (m *Message) ProgressToken() []byte {
 }
 
 // IDKey returns a form of a raw id that is equal for equal ids: a string id is
-// decoded, a number is kept as it is written. It is "" for what can't be an id.
+// decoded, a number is kept as it is written, unless that is an integer in the form of a
+// float: some JSON libraries answer 1 by 1.0. It is "" for what can't be an id.
 func IDKey(raw []byte) string {
 	if len(raw) == 0 {
 		return ""
@@ -189,9 +193,30 @@ func IDKey(raw []byte) string {
 		}
 		return "s" + s
 	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
+		if n, ok := wholeFloat(raw); ok {
+			return "n" + strconv.FormatInt(n, 10)
+		}
 		return "n" + string(raw)
 	}
 	return ""
+}
+
+// wholeFloat reads an integer that is written as a float, if that holds it exactly.
+func wholeFloat(raw []byte) (int64, bool) {
+	if !bytes.ContainsAny(raw, ".eE") {
+		return 0, false
+	}
+	const exact = 1 << 53
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return int64(f), err == nil && math.Abs(f) < exact && math.Trunc(f) == f
+}
+
+// Integer reads a number that is an integer, in whatever form it is written.
+func Integer(raw []byte) (int64, bool) {
+	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		return n, true
+	}
+	return wholeFloat(raw)
 }
 
 func (m *Message) invalid(format string, args ...any) error {

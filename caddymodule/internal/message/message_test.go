@@ -136,6 +136,19 @@ func TestIDKeyIsEqualForEqualIDs(t *testing.T) {
 	if IDKey([]byte(`"a"`)) != IDKey([]byte(`"\u0061"`)) {
 		t.Error(`"a" and "\u0061" are one id`)
 	}
+	for _, one := range []string{`1.0`, `1e0`, `10E-1`, `0.1e+1`} { // as JSON is written that knows but one kind of number
+		if IDKey([]byte(one)) != IDKey([]byte(`1`)) {
+			t.Errorf("%s and 1 are one id", one)
+		}
+	}
+	for _, other := range []string{`1.5`, `-1`, `-1.0`, `1e1`} {
+		if IDKey([]byte(other)) == IDKey([]byte(`1`)) {
+			t.Errorf("%s and 1 are two ids", other)
+		}
+	}
+	if IDKey([]byte(`9007199254740993.0`)) == IDKey([]byte(`9007199254740992`)) || IDKey([]byte(`1e400`)) == IDKey([]byte(`2e400`)) {
+		t.Error("numbers too large to be told apart as floats are two ids")
+	}
 	if IDKey([]byte(`"1"`)) == IDKey([]byte(`1`)) {
 		t.Error(`"1" and 1 are two ids`)
 	}
