@@ -91,17 +91,18 @@ func (t *Table) Check(header http.Header, tool string, arguments []byte) error {
 	t.mu.RLock()
 	bindings := t.tools[tool]
 	t.mu.RUnlock()
+	body := body{raw: arguments}
 	for _, b := range bindings {
-		if err := b.check(header, arguments); err != nil {
+		if err := b.check(header, &body); err != nil {
 			return fmt.Errorf("the header %s %w", b.field, err)
 		}
 	}
 	return nil
 }
 
-func (b binding) check(header http.Header, arguments []byte) error {
+func (b binding) check(header http.Header, body *body) error {
 	values := header.Values(b.field)
-	argument := lookUp(arguments, b.path)
+	argument := body.lookUp(b.path)
 	switch {
 	case argument == nil && len(values) == 0:
 		return nil
@@ -120,10 +121,26 @@ func (b binding) check(header http.Header, arguments []byte) error {
 	return nil
 }
 
+// body is the arguments of a call, of which each object is read once.
+type body struct {
+	raw     []byte
+	objects map[string]object // by the path to each
+}
+
 // lookUp returns an argument's raw JSON, nil if it is absent or null.
-func lookUp(raw []byte, path []string) []byte {
-	for _, name := range path {
-		raw = read(raw)[name]
+func (b *body) lookUp(path []string) []byte {
+	raw := b.raw
+	for i, name := range path {
+		at := fmt.Sprintf("%q", path[:i])
+		o, known := b.objects[at]
+		if !known {
+			if b.objects == nil {
+				b.objects = map[string]object{}
+			}
+			o = read(raw)
+			b.objects[at] = o
+		}
+		raw = o[name]
 	}
 	if string(raw) == "null" {
 		return nil

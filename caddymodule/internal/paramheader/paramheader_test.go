@@ -1,7 +1,9 @@
 package paramheader
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -87,5 +89,32 @@ func TestWhatIsMalformedHidesNothingElse(t *testing.T) {
 		if err := table.Check(http.Header{"Mcp-Param-Region": {"eu"}}, "t", []byte(`{"region":"eu"}`)); err != nil {
 			t.Errorf("%s: %v", listed, err)
 		}
+	}
+}
+
+// Large arguments are read once, however many of them a tool wants repeated.
+func TestArgumentsAreReadOnce(t *testing.T) {
+	allocs := func(repeated int) float64 {
+		var properties, arguments []string
+		header := http.Header{}
+		for i := range repeated {
+			properties = append(properties, fmt.Sprintf(`"p%d":{"type":"integer","x-mcp-header":"P%d"}`, i, i))
+			header.Set(fmt.Sprintf("Mcp-Param-P%d", i), "7")
+		}
+		for i := range 1000 {
+			arguments = append(arguments, fmt.Sprintf(`"p%d":7`, i))
+		}
+		object := "{" + strings.Join(arguments, ",") + "}"
+		var table Table
+		table.Learn([]byte(`[{"name":"t","inputSchema":{"properties":{"in":{"properties":{` + strings.Join(properties, ",") + `}}}}}]`))
+		body := []byte(`{"in":` + object + `}`)
+		return testing.AllocsPerRun(5, func() {
+			if err := table.Check(header, "t", body); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if one, many := allocs(1), allocs(20); many > 2*one {
+		t.Errorf("%v allocations for 20 of them, %v for one", many, one)
 	}
 }
