@@ -161,7 +161,8 @@ func (g *gateway) environment() []string {
 	home := filepath.Join(g.folder, "home")
 	return []string{
 		"HOME=" + home, "XDG_DATA_HOME=" + filepath.Join(home, "data"), "XDG_CONFIG_HOME=" + filepath.Join(home, "config"),
-		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + g.tempFolder(), "GORACE=halt_on_error=0 exitcode=0", // [faults] tells our races from those of Caddy
+		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + g.tempFolder(),
+		"GORACE=halt_on_error=0 exitcode=0 " + promptExit, // [faults] tells our races from those of Caddy
 	}
 }
 

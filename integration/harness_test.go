@@ -25,6 +25,10 @@ var (
 	raceFlags       []string
 )
 
+// promptExit, in GORACE, keeps the race detector from holding up the end of a process by its
+// usual second.
+const promptExit = "atexit_sleep_ms=0"
+
 // issuer is the authorization server of all tests. It knows each gateway's resource.
 var issuer *devauth.Server
 

@@ -94,7 +94,7 @@ func (s site) caddyfile(g *gateway) string {
 	}
 	fmt.Fprintf(&b, "\t%s %s {\n", directive, s.endpoint())
 	if s.proxy == "" {
-		block("\t\t", "stdio "+strings.Join(quoted(s.command), " "), append([]string{"env " + markName + " " + g.mark}, s.stdio...))
+		block("\t\t", "stdio "+strings.Join(quoted(s.command), " "), append([]string{"env " + markName + " " + g.mark, "env GORACE " + promptExit}, s.stdio...))
 	}
 	if s.anonymous {
 		b.WriteString("\t\tanonymous\n")

@@ -19,7 +19,7 @@ func validate(t *testing.T, lines ...string) (bool, string) {
 	}
 	cmd := exec.CommandContext(t.Context(), caddyBinary, "validate", "--config", config, "--adapter", "caddyfile")
 	cmd.Dir = folder
-	cmd.Env = []string{"HOME=" + folder, "PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{"HOME=" + folder, "PATH=" + os.Getenv("PATH"), "GORACE=" + promptExit}
 	said, err := cmd.CombinedOutput()
 	return err == nil, string(said)
 }

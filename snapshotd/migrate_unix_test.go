@@ -148,9 +148,10 @@ func TestTwoMigrationsAtOnceCopyOnce(t *testing.T) {
 }
 
 func TestAnArchiveWithoutRoomIsTold(t *testing.T) {
+	t.Parallel() // while another waits
 	home := t.TempDir()
 	base := filepath.Join(home, "users")
-	folderOfUsers(t, base, 2, 1000) // each some 400 KiB as text
+	folderOfUsers(t, base, 2, 400) // each some 160 KiB as text
 	if got := runCmd(t, limited(home, 64, "backup", "all.jsonl", "--portable", "--all", "--data", base), ""); got.status != 1 || strings.Count(got.stderr, "the disk is full") != 2 || !strings.Contains(got.stderr, "there is no archive") {
 		t.Errorf("backup: %+v", got)
 	}

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// raceDetector says whether the tests look for races, which makes them slow.
+var raceDetector bool
+
 // The schemas of the original server, as it creates them.
 const (
 	firstSchema = `

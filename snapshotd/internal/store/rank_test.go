@@ -2,10 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -38,10 +41,40 @@ func TestWeighingTakesTheRarestTermsThatFit(t *testing.T) {
 	}
 }
 
-// frequent has two words whose lists are too long to weigh both, and a rarer one.
+// frequent has two words whose lists are too long to weigh both, and a rarer one. It is made
+// once, and each test gets a copy.
 func frequent(t *testing.T) *SQLite {
 	t.Helper()
-	s := open(t, filepath.Join(t.TempDir(), "a.db"), Options{})
+	made, err := frequentFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "a.db")
+	if err := os.WriteFile(path, made, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, path, Options{})
+}
+
+var frequentFile = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "frequent")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "a.db")
+	s, err := Open(context.Background(), path, Options{})
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.Import(context.Background(), frequentWords(), Skip)
+	if err := errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path) // the log is folded into it by Close
+})
+
+func frequentWords() []Snapshot {
 	text := strings.Repeat("common filling ", 900)
 	at := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	all := make([]Snapshot, 800)
@@ -60,8 +93,7 @@ func frequent(t *testing.T) *SQLite {
 			all[i].Context += " filling filling common"
 		}
 	}
-	importAll(t, s, all)
-	return s
+	return all
 }
 
 func TestWordsThatAreTooFrequentToWeighStillMustOccur(t *testing.T) {
