@@ -2,11 +2,13 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
@@ -48,6 +50,11 @@ func provisionWith(t testing.TB, options, caddyfile string) provisioned {
 		t.Fatal(err)
 	}
 	p := provisioned{ctx: ctx, http: app.(*caddyhttp.App)}
+	t.Cleanup(func() {
+		for _, proxy := range proxiesOf(p.http) {
+			_ = proxy.Cleanup()
+		}
+	})
 	for _, h := range own.(*App).handlers {
 		switch h := h.(type) {
 		case *OAuth:
@@ -60,6 +67,20 @@ func provisionWith(t testing.TB, options, caddyfile string) provisioned {
 		t.Fatal("no handler was provisioned")
 	}
 	return p
+}
+
+// proxiesOf are the proxies that requests come to. Caddy keeps what it knows of their servers, by
+// address and for the whole process, until they are cleaned up: another test may be given the port.
+func proxiesOf(app *caddyhttp.App) (proxies []*reverseproxy.Handler) {
+	w := walker{visit: func(h caddyhttp.MiddlewareHandler, _ trail) {
+		if proxy, ok := h.(*reverseproxy.Handler); ok && !slices.Contains(proxies, proxy) {
+			proxies = append(proxies, proxy)
+		}
+	}}
+	for _, server := range app.Servers {
+		w.routes(server.Routes, trail{server: server})
+	}
+	return proxies
 }
 
 // handlers are all of this package's.

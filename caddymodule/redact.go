@@ -157,8 +157,8 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	switch again := r.Context().Value(redactedKey{}).(type) {
 	case *secrets:
 		again.restore(r)
-		cover(r)
-		defer forgetSession(w)
+		d.cover(r)
+		defer forgetSecrets(w, r)
 		return d.chain.ServeHTTP(w, r)
 	case *failure:
 		return again.resume(w, r)
@@ -171,13 +171,13 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		caddyhttp.SetVar(r.Context(), passedBy, true)
 		return d.chain.ServeHTTP(w, r)
 	}
-	cover(r)
+	d.cover(r)
 	if server.Logs == nil {
 		return d.serveUnlogged(w, r, server)
 	}
 	s := d.take(r, server.Logs.ShouldLogCredentials)
 	if s == nil {
-		defer forgetSession(w)
+		defer forgetSecrets(w, r)
 		return d.chain.ServeHTTP(w, r)
 	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true) // this first time
@@ -213,44 +213,29 @@ func (d *redactor) hasSecrets(r *http.Request) bool {
 	if _, found := oauth.RedactQuery(r.URL.RawQuery, ""); found {
 		return true
 	}
-	return slices.ContainsFunc(d.headers, func(name string) bool { return len(r.Header[name]) > 0 })
+	for name, values := range r.Header {
+		if len(values) > 0 && (slices.Contains(d.headers, name) || withoutAnyTokens(values) != nil) {
+			return true
+		}
+	}
+	return false
 }
 
 // take puts the mark in place of the secrets in a request, and returns them; nil if it has
 // none.
 func (d *redactor) take(r *http.Request, credentials bool) *secrets {
-	var s *secrets
-	hide := func(names []string) {
-		for _, name := range names {
-			values := r.Header[name]
-			if len(values) == 0 {
-				continue
-			}
-			if s == nil {
-				s = &secrets{headers: http.Header{}}
-			}
-			if s.headers[name] != nil {
-				continue // a copy of an assertion in a credential
-			}
-			s.headers[name] = values
-			r.Header[name] = []string{redacted}
-		}
-	}
-	hide(d.headers)
-	for _, name := range d.headers[len(secretHeaders):] {
-		if s != nil {
-			hide(copiesOf(r.Header, s.headers[name]))
-		}
-	}
-	if credentials {
-		hide(credentialHeaders)
+	copied, _ := caddyhttp.GetVar(r.Context(), coveredVar).(covering)
+	hidden, shown := d.shown(r.Header, copied, credentials)
+	for name := range hidden {
+		r.Header[name] = shown[name]
 	}
 	query, found := oauth.RedactQuery(r.URL.RawQuery, redacted)
+	if !found && hidden == nil {
+		return nil
+	}
+	s := &secrets{headers: hidden}
 	if !found {
 		return s
-	}
-	if s == nil {
-		s = &secrets{}
 	}
 	s.url, s.requestURI = r.URL, r.RequestURI
 	without := *r.URL
@@ -259,23 +244,6 @@ func (d *redactor) take(r *http.Request, credentials bool) *secrets {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
 	r.RequestURI = path + "?" + query
 	return s
-}
-
-// copiesOf names the fields in which an assertion stands once more, as platforms send it. No
-// assertion is so short that it may be a part of something else.
-func copiesOf(h http.Header, assertion []string) (names []string) {
-	const shortest = 32
-	for name, values := range h {
-		if slices.ContainsFunc(values, func(value string) bool {
-			return slices.ContainsFunc(assertion, func(secret string) bool {
-				secret = strings.TrimSpace(secret)
-				return len(secret) >= shortest && strings.Contains(value, secret)
-			})
-		}) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // restore puts the secrets back, in the request that Caddy's placeholders read from, too.
@@ -321,6 +289,7 @@ func (d *redactor) unguarded(r *http.Request, logger *slog.Logger) bool {
 		})
 	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	d.cover(r) // for the handlers behind
 	return true
 }
 

@@ -9,13 +9,15 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/push"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"go.uber.org/zap/zapcore"
 )
 
 // rerouting makes routes that do what others do, but keep secrets out of what their handlers
-// log by themselves: reverse_proxy and rewrite write entries with the request as they see it.
+// log by themselves: reverse_proxy, rewrite and push write entries with the request as they see
+// it.
 //
 // The routes that Caddy has provisioned stay as they are. A handler that may be in use already,
 // as a reverse_proxy by its own health checks, cannot be changed without a data race.
@@ -101,6 +103,10 @@ func (r *rerouting) handler(h caddyhttp.MiddlewareHandler) caddyhttp.MiddlewareH
 	case *rewrite.Rewrite:
 		if r.debugs(h) {
 			return &redactedRewrite{Rewrite: h, redactor: r.redactor, logger: r.ctx.Logger(h)}
+		}
+	case *push.Handler:
+		if r.debugs(h) {
+			return &redactedPush{Handler: h}
 		}
 	}
 	return nil
@@ -188,7 +194,7 @@ func redactErrorRoutes(ctx caddy.Context, server *caddyhttp.Server, r *rerouting
 func (e *errorRoutes) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	e.compile.Do(func() { e.chain = e.rerouting.compile(e.routes, nil, next) })
 	if covered(r) {
-		defer forgetSession(w)
+		defer forgetSecrets(w, r)
 	}
 	return e.chain.ServeHTTP(w, r)
 }

@@ -70,9 +70,7 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 			x.sse.end()
 		}
 	}()
-	// The headers have been sent by then. Access logs read what remains, and a session's
-	// id is a secret.
-	defer w.Header().Del(protocol.HeaderSession)
+	defer answer.ForgetSession(w, r)
 
 	x.beat.begin(x.bridge.silences, time.Until(deadline))
 	defer x.beat.end()

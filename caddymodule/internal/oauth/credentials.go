@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -96,17 +97,55 @@ func queryHasToken(u *url.URL) bool {
 	if u == nil {
 		return false
 	}
-	_, found := RedactQuery(u.RawQuery, "")
-	return found
+	for pair := range pairs(u.RawQuery) {
+		if isToken(pair) {
+			return true
+		}
+	}
+	return false
 }
 
-// RedactQuery puts mark in place of each access token in the query of a URL, for logs. The
-// second return value says whether there is one. It does not use url.ParseQuery, which
-// passes over pairs it dislikes.
-func RedactQuery(query, mark string) (string, bool) {
-	if query == "" {
-		return "", false
+// pairs are the names and values of a query, without what separates them.
+func pairs(query string) iter.Seq[string] {
+	return strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' })
+}
+
+// isToken says whether a pair of a query has the name access_token. It does not use
+// url.ParseQuery, which passes over pairs it dislikes.
+func isToken(pair string) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	return strings.EqualFold(unescaped(name), "access_token")
+}
+
+func unescaped(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
 	}
+	return s
+}
+
+// leadsToToken says whether a pair's value is an address that has a token itself, as that of
+// the page to come back to may. Addresses within addresses are not followed further than depth.
+func leadsToToken(pair string, depth int) bool {
+	_, value, _ := strings.Cut(pair, "=")
+	value = unescaped(value)
+	i := strings.IndexAny(value, "?#")
+	if i < 0 || depth == 0 {
+		return i >= 0
+	}
+	for pair := range pairs(value[i+1:]) {
+		if isToken(pair) || leadsToToken(pair, depth-1) {
+			return true
+		}
+	}
+	return false
+}
+
+// RedactQuery puts mark in place of each access token in the query or the fragment of a URL,
+// and of each address there that has one itself, for logs. The second return value says whether
+// there is one.
+func RedactQuery(query, mark string) (string, bool) {
+	const depth = 3
 	var b strings.Builder
 	found := false
 	for rest := query; rest != ""; {
@@ -115,13 +154,9 @@ func RedactQuery(query, mark string) (string, bool) {
 			pair, separator = rest[:i], rest[i:i+1]
 		}
 		rest = rest[len(pair)+len(separator):]
-		name, _, _ := strings.Cut(pair, "=")
-		plain := name
-		if decoded, err := url.QueryUnescape(name); err == nil {
-			plain = decoded
-		}
-		if strings.EqualFold(plain, "access_token") {
+		if isToken(pair) || leadsToToken(pair, depth) {
 			found = true
+			name, _, _ := strings.Cut(pair, "=")
 			pair = name + "=" + mark
 		}
 		b.WriteString(pair + separator)

@@ -166,3 +166,33 @@ func TestTokensInAQueryAreRedacted(t *testing.T) {
 		}
 	}
 }
+
+// An address may stand in another, as that of the page to come back to after a login. It is no
+// token that is offered, so no reason to refuse, but none that may be logged.
+func TestTokensInAnAddressWithinAQueryAreRedacted(t *testing.T) {
+	for query, want := range map[string]string{
+		"next=/mcp?a=1":                                              "",
+		"next=%2Fmcp%3Fa%3D1&b=2":                                    "",
+		"next=/mcp?access_token=the-token":                           "next=MARK",
+		"b=2&next=%2Fmcp%3Faccess_token%3Dthe-token;c=3":             "b=2&next=MARK;c=3",
+		"next=%2Fmcp%3Fa%3D1%26Access_Token%3Dthe-token":             "next=MARK",
+		"next=%2Fcallback%23access_token%3Dthe-token":                "next=MARK",
+		"next=%2Fa%3Fnext%3D%252Fmcp%253Faccess_token%253Dthe-token": "next=MARK",
+	} {
+		got, found := RedactQuery(query, "MARK")
+		if found != (want != "") || found && got != want || !found && got != query {
+			t.Errorf("%q: %q %v", query, got, found)
+		}
+		if queryHasToken(&url.URL{RawQuery: query}) {
+			t.Errorf("%q is taken for a token", query)
+		}
+	}
+}
+
+// However many addresses stand in one another, no more than a few are looked at.
+func TestAddressesWithinAddressesAreBounded(t *testing.T) {
+	query := strings.Repeat("a=?", 1<<18)
+	if got, found := RedactQuery(query, "MARK"); !found || got != "a=MARK" {
+		t.Errorf("%.20q %v", got, found)
+	}
+}

@@ -1,0 +1,25 @@
+package answer
+
+import (
+	"net/http"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
+)
+
+// Sent sees to it that the headers of an answer that is begun have been sent: what is taken out
+// of them afterwards is missing in logs, and nowhere else. Over HTTP/3 quic-go holds a short
+// answer back, with its headers, until the handler returns.
+func Sent(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor >= 3 {
+		_ = http.NewResponseController(w).Flush() // a client that has gone is told nothing
+	}
+}
+
+// ForgetSession takes the session's id out of the headers of an answer that is begun, if it is
+// there. Access logs read what remains, and the id is a secret.
+func ForgetSession(w http.ResponseWriter, r *http.Request) {
+	if len(w.Header()[protocol.HeaderSession]) > 0 {
+		Sent(w, r)
+		w.Header().Del(protocol.HeaderSession)
+	}
+}
