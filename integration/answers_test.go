@@ -70,12 +70,14 @@ func writtenLines() []written {
 	for name, line := range map[string]string{
 		"text": `listening on port 80`, "byte order mark": bom + good, "batch": `[` + good + `]`, "empty line": ``, "a number": `1`,
 		"id of nobody": `{"jsonrpc":"2.0","id":1ID,"result":{}}`, "id below zero": `{"jsonrpc":"2.0","id":-ID,"result":{}}`, "id that is a string": `{"jsonrpc":"2.0","id":"ID","result":{}}`,
-		"id that is a float": `{"jsonrpc":"2.0","id":ID.0,"result":{}}`, "id that is null": `{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}`,
+		"id between two": `{"jsonrpc":"2.0","id":ID.5,"result":{}}`, "id that is null": `{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}`,
 		"no id": `{"jsonrpc":"2.0","error":{"code":1,"message":"m"}}`, "error with method": `{"jsonrpc":"2.0","id":ID,"method":"x","result":{}}`,
 	} {
 		rows = append(rows, written{name: name, lines: line + "\n" + good, reads: []string{goodRead}})
 	}
-	return rows
+	// The same number, as a server writes it whose JSON knows but one kind.
+	float := strings.Replace(good, `"id":ID`, `"id":ID.0`, 1)
+	return append(rows, written{name: "id that is a float", lines: float, reads: []string{goodRead}})
 }
 
 func TestWhatAChildWritesIsReadAsItIs(t *testing.T) {
