@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -34,6 +35,22 @@ func serveBehind(t *testing.T, name string, answer http.HandlerFunc) *behind {
 	t.Cleanup(server.Close)
 	b.host = server.Listener.Addr().String()
 	return b
+}
+
+// switches takes a connection over, and says on it what it hears.
+func switches(t *testing.T) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "echo")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		conn, stream, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.Copy(conn, stream) // not to the stream, which would buffer it
+	}
 }
 
 // took returns the header fields of all requests since it was called last.

@@ -146,18 +146,7 @@ func TestWithoutDebugOnlyProxiesDiffer(t *testing.T) {
 
 // A connection that becomes another keeps doing so.
 func TestProxyWithRedactedLogUpgrades(t *testing.T) {
-	b := serveBehind(t, "b", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "echo")
-		w.WriteHeader(http.StatusSwitchingProtocols)
-		conn, stream, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		_, _ = io.Copy(stream, stream)
-	})
+	b := serveBehind(t, "b", switches(t))
 	server, log := logging(t, "", besideEndpoint("reverse_proxy "+b.host))
 	front := httptest.NewServer(server)
 	defer front.Close()
@@ -182,18 +171,7 @@ func TestProxyWithRedactedLogUpgrades(t *testing.T) {
 // A reload cleans up the proxy that Caddy has provisioned. That ends the connections that its
 // copy has begun.
 func TestCleanupEndsTheConnectionsOfACopy(t *testing.T) {
-	b := serveBehind(t, "b", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "echo")
-		w.WriteHeader(http.StatusSwitchingProtocols)
-		conn, stream, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		_, _ = io.Copy(conn, stream) // not to the stream, which would buffer it
-	})
+	b := serveBehind(t, "b", switches(t))
 	p := provisionWith(t, "", besideEndpoint("reverse_proxy "+b.host))
 	front := httptest.NewServer(p.http.Servers["srv0"])
 	defer front.Close()

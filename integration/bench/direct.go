@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,34 +11,19 @@ import (
 // rawStdio starts a server for each session and speaks to it directly.
 func rawStdio() way {
 	return way{name: rawName, open: func(dialer) (*session, error) {
-		cmd := echoServer(os.Args[0])
-		in, err := cmd.StdinPipe()
+		server, err := echo.Start(echoServer(os.Args[0]))
 		if err != nil {
 			return nil, err
 		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			return nil, err
-		}
-		if err := cmd.Start(); err != nil {
-			return nil, err
-		}
-		lines := bufio.NewReaderSize(out, 1<<17)
 		c := caller{}
 		call := func(id int, text []byte) error {
-			if _, err := in.Write(append(c.call(id, text), '\n')); err != nil {
-				return err
-			}
-			line, err := echo.ReadLine(lines)
+			answer, err := server.Call(append(c.call(id, text), '\n'))
 			if err != nil {
 				return err
 			}
-			return c.check(line[:len(line)-1], id, text)
+			return c.check(answer, id, text)
 		}
-		return &session{call, func() error {
-			in.Close()
-			return cmd.Wait() // it ends with its input
-		}}, nil
+		return &session{call, server.End}, nil
 	}}
 }
 

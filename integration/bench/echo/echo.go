@@ -41,18 +41,6 @@ func Serve(in io.Reader, out io.Writer) {
 	}
 }
 
-// ReadLine reads a line with its end, which is good until the next. It copies only lines that
-// are longer than the buffer.
-func ReadLine(r *bufio.Reader) ([]byte, error) {
-	line, err := r.ReadSlice('\n')
-	if err != bufio.ErrBufferFull {
-		return line, err
-	}
-	line = bytes.Clone(line)
-	rest, err := r.ReadBytes('\n')
-	return append(line, rest...), err
-}
-
 // answer writes the answer to one line, if it wants one.
 func answer(line []byte, w io.Writer) {
 	var r request

@@ -1,10 +1,8 @@
 package echo
 
 import (
-	"bufio"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"strconv"
 	"sync"
@@ -19,13 +17,7 @@ type Pass struct {
 	Start func() *exec.Cmd
 
 	mu       sync.Mutex
-	children map[string]*child // by the client's address
-}
-
-type child struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
+	children map[string]*Child // by the client's address
 }
 
 // ServeHTTP passes one message on. DELETE ends the connection's process.
@@ -55,39 +47,22 @@ func (p *Pass) pass(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.in.Write(append(body, '\n')); err != nil {
-		return nil, err
-	}
-	line, err := ReadLine(c.out)
-	if err != nil {
-		return nil, err
-	}
-	return line[:len(line)-1], nil
+	return c.Call(append(body, '\n'))
 }
 
-func (p *Pass) of(connection string) (*child, error) {
+func (p *Pass) of(connection string) (*Child, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.children[connection]; c != nil {
 		return c, nil
 	}
-	cmd := p.Start()
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	c, err := Start(p.Start())
 	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	if p.children == nil {
-		p.children = map[string]*child{}
+		p.children = map[string]*Child{}
 	}
-	c := &child{cmd, in, bufio.NewReaderSize(out, 1<<17)}
 	p.children[connection] = c
 	return c, nil
 }
@@ -98,7 +73,6 @@ func (p *Pass) end(connection string) {
 	delete(p.children, connection)
 	p.mu.Unlock()
 	if c != nil {
-		_ = c.in.Close()
-		_ = c.cmd.Wait() // it ends with its input
+		_ = c.End() // its status is nobody's here
 	}
 }

@@ -188,7 +188,7 @@ func TestKilledProcessLosesNoAcknowledgedSave(t *testing.T) {
 
 func TestTwoProcessesOnOneFile(t *testing.T) {
 	saves := 150
-	if raceDetector { // it sees into this process alone
+	if raceDetector { // it sees nothing of what one process does to another
 		saves = 50
 	}
 	path := filepath.Join(t.TempDir(), "a.db")
