@@ -30,10 +30,11 @@
 // machine that others use: that of the client, of the process that speaks HTTP, and of the
 // servers.
 //
-// After the table come a division of the gateway's time by what it goes to, the time that a
-// session takes to begin with a server on Node.js, the start of snapshotd beside that of a
-// server on the SDK of the original one, the memory and the allocations of the gateway, what
-// is left of many sessions, and what of this falls short of the bars.
+// After the table come a division of the processor time of the gateway, and of the least in
+// Caddy, by what it goes to, the time that a session takes to begin with a server on Node.js,
+// the start of snapshotd beside that of a server on the SDK of the original one, the memory and
+// the allocations of the gateway, what is left of many sessions, and what of this falls short
+// of the bars.
 //
 // Read the ratios, not the rates: those are the machine's.
 package main

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,14 +46,18 @@ func (g *gateway) observe() (state, error) {
 
 func (g *gateway) profile(name string) ([]byte, error) {
 	// A Unix socket has no host; Caddy takes this one.
-	resp, err := g.admin.Get("http://127.0.0.1/debug/pprof/" + name)
+	return getProfile(g.admin, "http://127.0.0.1/debug/pprof/"+name)
+}
+
+func getProfile(client *http.Client, url string) ([]byte, error) {
+	resp, err := client.Get(url)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != 200 {
-		err = fmt.Errorf("profile %s: %s", name, resp.Status)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, resp.Status)
 	}
 	return text, err
 }

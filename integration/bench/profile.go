@@ -27,7 +27,7 @@ func (r *report) profileAll(g *gateway, ways []way, n, payload int) error {
 		}
 		name := fmt.Sprintf("%s-%d-%d", strings.ReplaceAll(w.name, ", ", "-"), n, payload)
 		for kind, query := range map[string]string{"cpu": "profile?seconds=4", "allocs": "allocs?seconds=1"} {
-			text, err := g.profileOf(w, n, payload, query)
+			text, _, err := profileOf(w, n, payload, func() ([]byte, error) { return g.profile(query) })
 			if err == nil {
 				err = os.WriteFile(filepath.Join(r.options.profiles, name+"."+kind+".pprof"), text, 0o644)
 			}
@@ -39,19 +39,23 @@ func (r *report) profileAll(g *gateway, ways []way, n, payload int) error {
 	return nil
 }
 
-// profileOf is one of the gateway's profiles while w is in use.
-func (g *gateway) profileOf(w way, n, payload int, query string) ([]byte, error) {
+// profileOf is what profiles the process that speaks HTTP while w is in use, and how many
+// calls that process answers in a second meanwhile.
+func profileOf(w way, n, payload int, profile func() ([]byte, error)) (text []byte, rate float64, err error) {
+	var measured result
 	done := make(chan error, 1)
 	go func() {
-		_, err := measure(w, n, payload, 6*time.Second)
+		var err error
+		measured, err = measure(w, n, payload, 6*time.Second)
 		done <- err
 	}()
 	time.Sleep(time.Second) // for the sessions to begin
-	text, err := g.profile(query)
-	return text, errors.Join(err, <-done)
+	text, err = profile()
+	err = errors.Join(err, <-done)
+	return text, measured.rate, err
 }
 
-// part is one of those that the gateway's time is divided into: what is done in functions
+// part is one of those that a process's time is divided into: what is done in functions
 // whose names contain one of these.
 type part struct {
 	name  string
@@ -63,7 +67,7 @@ var inside = []part{
 	{"garbage collection", []string{"runtime.gcBgMarkWorker", "runtime.gcAssistAlloc", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart"}},
 	{"making objects", []string{"runtime.mallocgc", "runtime.growslice"}},
 	{"waking and parking threads", []string{"runtime.wakep", "runtime.schedule", "runtime.sysmon", "runtime.ready"}},
-	{"system calls, pipes", []string{"process.(*attempt).step", "os.(*File).Read"}},
+	{"system calls, pipes", []string{"process.(*attempt).step", "os.(*File).Read", "echo.(*Child).Call"}},
 	{"system calls, log", []string{"os.(*File).Write"}},
 	{"system calls, connections", []string{"net.(*netFD).", "internal/poll.(*FD)."}},
 }
@@ -106,13 +110,13 @@ func (p part) has(function string) bool {
 	return false
 }
 
-// divide says which share of a profile of CPU each part has.
-func divide(text []byte) (map[string]float64, error) {
+// divide says how long the process was busy with each part in a second of a profile of CPU.
+func divide(text []byte) (map[string]time.Duration, error) {
 	parsed, err := profile.Parse(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
-	shares, sum := map[string]float64{}, 0.0
+	busy := map[string]time.Duration{}
 	for _, sample := range parsed.Sample {
 		var functions []string
 		for _, location := range sample.Location {
@@ -120,42 +124,72 @@ func divide(text []byte) (map[string]float64, error) {
 				functions = append(functions, line.Function.Name)
 			}
 		}
-		spent := float64(sample.Value[len(sample.Value)-1]) // nanoseconds
-		shares[partOf(functions)] += spent
-		sum += spent
+		busy[partOf(functions)] += time.Duration(sample.Value[len(sample.Value)-1])
 	}
-	for name := range shares {
-		shares[name] /= sum
+	for name := range busy {
+		busy[name] = time.Duration(float64(busy[name]) / time.Duration(parsed.DurationNanos).Seconds())
 	}
-	return shares, nil
+	return busy, nil
 }
 
-// spending prints where the gateway's time goes in the rows that the bars are about.
+// spending prints where the time goes in the rows that the bars are about, and in that of the
+// least that passes on.
 func (r *report) spending() error {
+	inCaddy, err := r.startInCaddy()
+	if err != nil {
+		return err
+	}
+	defer inCaddy.stop()
 	return r.with(echoes(), func(g *gateway) error {
-		var columns []map[string]float64
-		r.printf("\nThe gateway's processor time, by where it goes\n%-30s", "")
-		for _, w := range []way{g.legacy("http", "session"), g.modern("http", "user")} {
-			for _, n := range []int{1, 32} {
-				text, err := g.profileOf(w, n, 64, "profile?seconds=4")
+		const query = "?seconds=4"
+		ofGateway := func() ([]byte, error) { return g.profile("profile" + query) }
+		var columns []map[string]time.Duration
+		r.printf("\nµs of the HTTP process for a call, by what they go to\n%-30s", "")
+		for _, one := range []struct {
+			way
+			profile func() ([]byte, error)
+		}{
+			{inCaddy.passing(leastInCaddy), func() ([]byte, error) { return inCaddy.profile(query) }},
+			{g.legacy("http", "session"), ofGateway},
+			{g.modern("http", "user"), ofGateway},
+		} {
+			for _, n := range []int{1, barSessions} {
+				text, rate, err := profileOf(one.way, n, barPayload, one.profile)
 				if err != nil {
-					return fmt.Errorf("profile of %s: %w", w.name, err)
+					return fmt.Errorf("profile of %s: %w", one.name, err)
 				}
-				shares, err := divide(text)
+				busy, err := divide(text)
 				if err != nil {
 					return err
 				}
-				columns = append(columns, shares)
-				r.printf("%24s", fmt.Sprintf("%s, %d", strings.TrimSuffix(w.name, ", http"), n))
+				for part := range busy {
+					busy[part] = time.Duration(float64(busy[part]) / rate)
+				}
+				columns = append(columns, busy)
+				r.printf("%24s", fmt.Sprintf("%s, %d", strings.TrimSuffix(one.name, ", http"), n))
 			}
 		}
-		for _, p := range append(append(inside[:len(inside):len(inside)], within...), part{name: otherwise}) {
-			r.printf("\n%-30s", p.name)
-			for _, shares := range columns {
-				r.printf("%22.0f %%", 100*shares[p.name])
-			}
-		}
-		r.printf("\n")
+		r.printDivision(columns)
 		return nil
 	})
 }
+
+func (r *report) printDivision(columns []map[string]time.Duration) {
+	for _, p := range append(append(inside[:len(inside):len(inside)], within...), part{name: otherwise}) {
+		r.printf("\n%-30s", p.name)
+		for _, busy := range columns {
+			r.printf("%24.1f", microseconds(busy[p.name]))
+		}
+	}
+	r.printf("\n%-30s", "all")
+	for _, busy := range columns {
+		var sum time.Duration
+		for _, of := range busy {
+			sum += of
+		}
+		r.printf("%24.1f", microseconds(sum))
+	}
+	r.printf("\n")
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

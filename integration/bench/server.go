@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
 )
@@ -15,13 +17,21 @@ const (
 	leastInCaddy = "least in Caddy, http"
 )
 
-// passPath is where a server passes on.
-const passPath = "/pass"
+// passPath is where a server passes on, profilePath where that in Caddy says what it is busy with.
+const (
+	passPath    = "/pass"
+	profilePath = "/profile"
+)
 
 // serverProcess is an HTTP server that answers itself, in a process of its own.
 type serverProcess struct {
 	cmd *exec.Cmd
 	url string
+}
+
+// startInCaddy starts the one in Caddy.
+func (r *report) startInCaddy() (*serverProcess, error) {
+	return startServer(func(address string) *exec.Cmd { return exec.Command(r.inCaddy, address, os.Args[0]) })
 }
 
 // startServer starts one by a command for its address.
@@ -70,4 +80,9 @@ func (s *serverProcess) passing(name string) way {
 			return c.end()
 		}}, nil
 	}}
+}
+
+// profile is that of its CPU in the time of the query.
+func (s *serverProcess) profile(query string) ([]byte, error) {
+	return getProfile(http.DefaultClient, s.url+profilePath+query)
 }

@@ -71,7 +71,7 @@ func (r *report) table() error {
 		return err
 	}
 	defer bare.stop()
-	inCaddy, err := startServer(func(address string) *exec.Cmd { return exec.Command(r.inCaddy, address, os.Args[0]) })
+	inCaddy, err := r.startInCaddy()
 	if err != nil {
 		return err
 	}

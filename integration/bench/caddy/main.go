@@ -1,11 +1,13 @@
 // Command caddy is Caddy with a handler that answers itself, at the address in its first
 // argument. What it costs more than the bare HTTP server is Caddy's, with nothing of the
-// gateway in it. It is a program of its own, since all of Caddy takes a while to start.
+// gateway in it. It is a program of its own, since all of Caddy takes a while to start. Where
+// its time goes can be asked for as a profile.
 package main
 
 import (
 	"fmt"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"os/exec"
 
@@ -18,6 +20,7 @@ import (
 func init() {
 	caddy.RegisterModule(handler{})
 	caddy.RegisterModule(passing{})
+	caddy.RegisterModule(profiling{})
 }
 
 // handler is the bare HTTP server's handler as one of Caddy's.
@@ -50,6 +53,18 @@ func (p passing) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	return nil
 }
 
+// profiling answers with a profile of this process's CPU.
+type profiling struct{}
+
+func (profiling) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.bench_profile", New: func() caddy.Module { return new(profiling) }}
+}
+
+func (profiling) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	pprof.Profile(w, r)
+	return nil
+}
+
 func main() {
 	if len(os.Args) != 3 {
 		fmt.Fprintln(os.Stderr, "usage: caddy <address> <echo server>, such as 127.0.0.1:8080 bench")
@@ -68,7 +83,8 @@ func serve(address string) error {
 			"listen": [%q], "automatic_https": {"disable": true},
 			"routes": [
 				{"match": [{"host": ["127.0.0.1"], "path": ["/"]}], "handle": [{"handler": "bench_echo"}]},
-				{"match": [{"host": ["127.0.0.1"], "path": ["/pass"]}], "handle": [{"handler": "bench_pass"}]}
+				{"match": [{"host": ["127.0.0.1"], "path": ["/pass"]}], "handle": [{"handler": "bench_pass"}]},
+				{"match": [{"host": ["127.0.0.1"], "path": ["/profile"]}], "handle": [{"handler": "bench_profile"}]}
 			]
 		}}}}
 	}`, address)
