@@ -57,6 +57,7 @@ func init() {
 		"sip":             sip,
 		"close-stdin":     func() { os.Stdin.Close(); say("closed"); forever() },
 		"close-stdout":    func() { say("closed"); os.Stdout.Close(); untilEOF(); forever() },
+		"crash":           func() { os.Stdout.Close(); time.Sleep(100 * time.Millisecond); os.Exit(3) },
 		"partial":         func() { fmt.Print(`{"a":1}`) },
 		"partial-cut":     func() { fmt.Print(`{"a":1`) },
 		"rubbish":         rubbish,

@@ -36,7 +36,7 @@ type input struct {
 	frames  [][]byte  // queued after rest
 	rest    []byte    // what a sender's own write left over, newline included
 	waiting int       // bytes accepted and not written
-	beyond  int       // bytes accepted since the queue was last within the limit
+	beyond  int       // bytes of Insist since the queue was last within the limit
 	writing bool
 	refusal error // why no frame is accepted any more
 	dropped bool  // nor is the queue written
@@ -62,8 +62,17 @@ func newInput(file *os.File, limit int, stall time.Duration, failed func(error))
 	return in
 }
 
-// send is Process.Send, with how many bytes are taken beyond the limit.
-func (in *input) send(frame []byte, beyond int) error {
+// extra is how many bytes are taken beyond the limit, by what they are.
+type extra int
+
+const (
+	none    extra = iota // Process.Send
+	again                // Process.Insist: as many as the limit
+	endless              // Process.SendOver
+)
+
+// send is Process.Send, and with more room for what has it.
+func (in *input) send(frame []byte, beyond extra) error {
 	if err := checkFrame(frame); err != nil {
 		return err
 	}
@@ -93,16 +102,16 @@ func (in *input) send(frame []byte, beyond int) error {
 }
 
 // hasRoom says whether so many more bytes are taken. in.mu is held.
-func (in *input) hasRoom(size, beyond int) bool {
+func (in *input) hasRoom(size int, beyond extra) bool {
 	switch {
 	case in.waiting == 0 || in.waiting+size <= in.limit:
 		in.beyond = 0
 		return true
-	case size > beyond-in.beyond:
-		return false
+	case beyond == again && in.beyond+size <= in.limit:
+		in.beyond += size
+		return true
 	}
-	in.beyond += size
-	return true
+	return beyond == endless
 }
 
 func checkFrame(frame []byte) error {

@@ -184,6 +184,23 @@ func TestWhatIsInsistedOnIsTakenBeyondTheQueue(t *testing.T) {
 	}
 }
 
+// What others bound takes none of that room away, or a process could not be told what only it
+// waits for.
+func TestWhatIsSentOverTheQueueTakesNoRoomFromWhatIsInsistedOn(t *testing.T) {
+	r := play(t, "deaf", func(c *Config) { c.MaxQueue = 1000 })
+	r.expect(`{"up":true}`)
+	r.send(strings.Repeat("x", 2<<20))
+	if err := r.SendOver(bytes.Repeat([]byte("z"), 1500)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Insist(bytes.Repeat([]byte("y"), 999)); err != nil {
+		t.Error(err)
+	}
+	if err := r.Insist([]byte("{}")); !errors.Is(err, ErrQueueFull) {
+		t.Error(err)
+	}
+}
+
 func TestWhatIsInsistedOnKeepsItsPlace(t *testing.T) {
 	r := play(t, "echo", func(c *Config) { c.MaxQueue = 1000 })
 	big := `{"big":"` + strings.Repeat("x", 2<<20) + `"}`

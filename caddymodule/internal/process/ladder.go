@@ -43,33 +43,35 @@ func (p *Process) inputFailed(err error) {
 	p.climb("standard input closed by the process", ErrInputClosed)
 }
 
-// climb starts the ladder once. Without a cause the end was asked for.
+// climb starts the ladder once. Without a cause the end was asked for; with one the process may
+// just be ending by itself, and the reason is that of its end only if it does not.
 func (p *Process) climb(reason string, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.exited {
 		return
 	}
-	if cause == nil {
+	if cause == nil && !p.asked {
 		p.asked = true
+		p.because(reason)
 	}
 	if p.climbing {
 		return
 	}
 	p.climbing = true
-	p.reason = reason
-	p.log.Debug("stopping process", "reason", reason)
 	p.input.finish("it is being stopped")
-	p.workers.Go(func() { p.ladder(cause) })
+	p.workers.Go(func() { p.ladder(reason, cause) })
 }
 
 // ladder is what follows the closing of stdin. It ends when the leader is reaped,
 // which its last step brings about.
-func (p *Process) ladder(cause error) {
+func (p *Process) ladder(reason string, cause error) {
 	if p.goneWithin(p.cfg.StopTimeout) {
 		return
 	}
-	p.blame(cause)
+	if cause != nil {
+		p.blame(reason, cause)
+	}
 	p.input.abort("it is being stopped")
 	p.signalGroup(terminate)
 	if p.goneWithin(p.cfg.StopTimeout) {
@@ -80,12 +82,24 @@ func (p *Process) ladder(cause error) {
 	<-p.gone
 }
 
-// blame records why the process was ended, unless it has ended already.
-func (p *Process) blame(cause error) {
+// blame records why the process is ended, unless it has ended already.
+func (p *Process) blame(reason string, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.cause == nil && !p.exited {
+	if p.exited {
+		return
+	}
+	p.because(reason)
+	if p.cause == nil {
 		p.cause = cause
+	}
+}
+
+// because records the first reason that there is. p.mu is held.
+func (p *Process) because(reason string) {
+	if p.reason == "" {
+		p.reason = reason
+		p.log.Debug("stopping process", "reason", reason)
 	}
 }
 

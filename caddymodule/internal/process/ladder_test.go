@@ -211,6 +211,37 @@ func TestChildThatClosesItsOutputIsStopped(t *testing.T) {
 	}
 }
 
+// The pipes of a process that is just ending close before it has ended. That says nothing of why.
+func TestTheEndOfItsOutputIsNotWhyAProcessCrashed(t *testing.T) {
+	r := play(t, "crash")
+	if err := r.wait(); !errors.Is(err, ErrExited) || errors.Is(err, ErrOutputClosed) {
+		t.Error(err)
+	}
+	if log := r.log.String(); strings.Contains(log, "standard output closed") || !strings.Contains(log, `msg="process ended"`) {
+		t.Error(log)
+	}
+	r = play(t, "close-stdout", stopTimeout(50*time.Millisecond))
+	r.wait()
+	if log := r.log.String(); strings.Count(log, `reason="standard output closed by the process"`) != 2 {
+		t.Errorf("it is not told why it was ended, and how: %s", log)
+	}
+}
+
+// Whoever stops a process while it ends has had a reason.
+func TestTheReasonOfAStopIsLoggedThoughTheOutputHasEnded(t *testing.T) {
+	r := play(t, "close-stdout")
+	r.expect(`{"closed":true}`)
+	if !eventually(patience, func() bool { return errors.Is(r.Send([]byte("{}")), ErrExited) }) {
+		t.Fatal("the end of its output goes unnoticed")
+	}
+	r.Stop("idle for 10m")
+	r.Kill(nil)
+	r.wait()
+	if log := r.log.String(); !strings.Contains(log, `reason="idle for 10m"`) {
+		t.Error(log)
+	}
+}
+
 func TestOnLineMayStopAndSend(t *testing.T) {
 	var r *running
 	started := make(chan struct{})

@@ -39,7 +39,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -99,7 +98,7 @@ type Process struct {
 	asked    bool   // by Stop, while the leader lived
 	exited   bool   // the leader has ended
 	reaped   bool   // and its group may no longer be signalled
-	reason   string // why the ladder was begun
+	reason   string // why it was ended; "" if it did by itself
 	cause    error  // why the process did not end as it should
 	err      error  // the outcome, valid once done is closed
 }
@@ -146,15 +145,15 @@ func (p *Process) PID() int { return p.child.pid }
 // changed. Frames arrive in the order of the calls. The error wraps
 // [ErrQueueFull], [ErrExited] or [ErrFrame]; without one the frame was queued,
 // which does not say that the child reads it.
-func (p *Process) Send(frame []byte) error { return p.input.send(frame, 0) }
+func (p *Process) Send(frame []byte) error { return p.input.send(frame, none) }
 
 // SendOver is [Process.Send] for what the process must get though its queue is full. The caller
 // bounds how many there are, and how long.
-func (p *Process) SendOver(frame []byte) error { return p.input.send(frame, math.MaxInt) }
+func (p *Process) SendOver(frame []byte) error { return p.input.send(frame, endless) }
 
 // Insist is [Process.SendOver] for what the process itself brings about, and nobody would say
 // again: once the queue is full, as many bytes again as Config.MaxQueue are taken of it.
-func (p *Process) Insist(frame []byte) error { return p.input.send(frame, p.input.limit) }
+func (p *Process) Insist(frame []byte) error { return p.input.send(frame, again) }
 
 // Heard is how many bytes the child has written by now, on standard output and on standard
 // error together: as long as it grows, the child lives.
