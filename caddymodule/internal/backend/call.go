@@ -169,6 +169,16 @@ func (call *Call) cancellation(id []byte, m *message.Message, reason string) (fr
 	return frame
 }
 
+// Progress turns the child's report of progress into the client's; nil if the client has asked
+// for none.
+func (call *Call) Progress(m *message.Message) []byte {
+	_, token := call.client()
+	if token == nil {
+		return nil
+	}
+	return m.Edit().DropMeta(identity.MetaPrefix).Param("progressToken", token).Bytes()
+}
+
 // Answer turns the child's answer into the client's.
 func (call *Call) Answer(m *message.Message) []byte {
 	clientID, _ := call.client()

@@ -136,31 +136,18 @@ func (c *Conn) Open() bool {
 func (c *Conn) Done() <-chan struct{} { return c.process.Done() }
 
 // Respond carries a client's answer to a request of the child, by the id that the child has
-// given it.
+// given it. The client can say it again: if the child does not keep up it is not queued.
 func (c *Conn) Respond(m *message.Message, id []byte) error {
-	c.answers()
-	return c.process.Send(m.Edit().ID(id).DropMeta(identity.MetaPrefix).Bytes())
+	err := c.process.Send(m.Edit().ID(id).DropMeta(identity.MetaPrefix).Bytes())
+	if err == nil {
+		c.answered()
+	}
+	return err
 }
 
-// Send carries a message that is not a call: a notification, or a response that has the id
-// which the child has given to its request.
+// Send carries a client's notification.
 func (c *Conn) Send(m *message.Message, stamp []message.MetaValue) error {
-	return c.deliver(m, stamp, false)
-}
-
-// deliver is Send, if need be beyond the bound of what waits for the child.
-func (c *Conn) deliver(m *message.Message, stamp []message.MetaValue, insist bool) error {
-	edit := m.Edit().DropMeta(identity.MetaPrefix)
-	switch m.Kind {
-	case message.Notification:
-		edit.SetMeta(stamp...)
-	case message.Response:
-		c.answers()
-	}
-	if insist {
-		return c.process.Insist(edit.Bytes())
-	}
-	return c.process.Send(edit.Bytes())
+	return c.process.Send(m.Edit().DropMeta(identity.MetaPrefix).SetMeta(stamp...).Bytes())
 }
 
 func (c *Conn) exited(err error) {
@@ -253,27 +240,25 @@ func (c *Conn) response(m *message.Message) {
 }
 
 func (c *Conn) notification(m *message.Message) {
-	edit := m.Edit().DropMeta(identity.MetaPrefix)
+	subscription := m.Meta.Get(message.MetaSubscriptionID)
 	var call *Call
-	switch subscription := m.Meta.Get(message.MetaSubscriptionID); {
+	var frame []byte
+	switch {
 	case m.Method == message.MethodProgress:
-		call = c.take(m.ProgressToken(), false)
-		var token []byte
-		if call != nil {
-			_, token = call.client()
+		if call = c.take(m.ProgressToken(), false); call != nil {
+			frame = call.Progress(m)
 		}
-		if token == nil {
+		if frame == nil {
 			c.cfg.Load().Logger.Debug("the server reports progress of a call that is no longer open")
 			return
 		}
-		edit.Param("progressToken", token)
 	case subscription != nil:
 		if call = c.take(subscription, false); call == nil || !call.listen {
 			c.cfg.Load().Logger.Debug("the server notifies a subscription that is no longer open")
 			return
 		}
 		clientID, _ := call.client()
-		edit.MetaMember(message.MetaSubscriptionID, clientID)
+		frame = m.Edit().DropMeta(identity.MetaPrefix).MetaMember(message.MetaSubscriptionID, clientID).Bytes()
 	case m.Method == message.MethodCancelled:
 		id := m.Params.Get("requestId")
 		if call = c.take(id, false); call != nil && call.listen {
@@ -291,7 +276,7 @@ func (c *Conn) notification(m *message.Message) {
 		c.unclaimed(m)
 		return
 	}
-	call.sink.Deliver(Event{Frame: edit.Bytes(), Message: m})
+	call.sink.Deliver(Event{Frame: frame, Message: m})
 }
 
 func (c *Conn) unclaimed(m *message.Message) {

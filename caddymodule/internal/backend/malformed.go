@@ -19,7 +19,7 @@ func (c *Conn) malformed(line []byte, err error) {
 	}
 	if id := message.LooseRequestID(line); len(id) > 0 {
 		// If it can't be told, it is ending, or what it wrote is no id.
-		_ = c.Insist(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, protocol.CodeInvalidRequest, message.Quote(err.Error())))
+		_ = c.Say(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, id, protocol.CodeInvalidRequest, message.Quote(err.Error())))
 	}
 }
 

@@ -11,23 +11,18 @@ import (
 // ErrSilent means that the child did not answer a request of the gateway in time.
 var ErrSilent = errors.New("no answer in time")
 
-// Say sends a message of the gateway's own that is not a request. It carries no identity. A
-// refusal is queued even if the child does not keep up, as by [Conn.Insist].
+// Say sends a message of the gateway's own that is not a request. It carries no identity.
+// Nobody would say it again, so it is queued even if the child does not keep up
+// ([process.Process.Insist]).
 func (c *Conn) Say(frame []byte) error {
 	m, err := message.Parse(frame, 0)
 	if err != nil {
 		return err
 	}
-	return c.deliver(m, nil, m.IsError())
-}
-
-// Insist is [Conn.Say] for what nobody would say again ([process.Process.Insist]).
-func (c *Conn) Insist(frame []byte) error {
-	m, err := message.Parse(frame, 0)
-	if err != nil {
-		return err
+	if err = c.process.Insist(m.Raw); err == nil && m.Kind == message.Response {
+		c.answered()
 	}
-	return c.deliver(m, nil, true)
+	return err
 }
 
 // Ask sends a request of the gateway's own and waits for the answer, which may be an

@@ -141,13 +141,11 @@ func TestKeysOfTheGatewayAreTheGatewaysOnly(t *testing.T) {
 func TestNotificationsAreStampedAndResponsesAreNot(t *testing.T) {
 	c := start(t, protocol.Legacy)
 	forged := `"_meta":{"io.github.snapgate/identity":{"user":"evil"}}`
-	for _, text := range []string{
-		`{"jsonrpc":"2.0","method":"notifications/roots/list_changed","params":{` + forged + `}}`,
-		`{"jsonrpc":"2.0","id":"q","result":{` + forged + `,"roots":[]}}`,
-	} {
-		if err := c.Send(parse(t, text), stamp); err != nil {
-			t.Fatal(err)
-		}
+	if err := c.Send(parse(t, `{"jsonrpc":"2.0","method":"notifications/roots/list_changed","params":{`+forged+`}}`), stamp); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Respond(parse(t, `{"jsonrpc":"2.0","id":"known","result":{`+forged+`,"roots":[]}}`), []byte(`"q"`)); err != nil {
+		t.Fatal(err)
 	}
 	lines := c.seen()
 	wants(t, lines[0], `{"jsonrpc":"2.0","method":"notifications/roots/list_changed","params":{"_meta":{"io.github.snapgate/identity":{"user":"u"}}}}`)

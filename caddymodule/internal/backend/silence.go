@@ -36,8 +36,8 @@ func (s *silence) answered() {
 	}
 }
 
-// answers notes that the child is about to be told what it has asked.
-func (c *Conn) answers() {
+// answered notes that the child was told what it has asked.
+func (c *Conn) answered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.silence.answered()

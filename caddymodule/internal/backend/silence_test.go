@@ -1,10 +1,12 @@
 package backend
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
@@ -153,6 +155,25 @@ func TestSilenceBeginsAnewWithAnAnswerToTheChild(t *testing.T) {
 		if silent := c.Silent(); silent > time.Since(began) {
 			t.Errorf("after %s answer it is silent for %v", what, silent)
 		}
+	}
+}
+
+// An answer that there is no room for is none: whoever says it again and again would keep the
+// child from being found out.
+func TestAnAnswerThatIsNotTakenEndsNoSilence(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	c.call(hang)
+	c.await("it reads no more", func() bool {
+		return c.Send(parse(t, `{"jsonrpc":"2.0","method":"notifications/own","params":{"fill":"`+strings.Repeat("x", 2<<20)+`"}}`), nil) != nil
+	})
+	const long = 20 * time.Millisecond
+	c.await("the child is silent", func() bool { return c.Silent() >= long })
+	response := parse(t, `{"jsonrpc":"2.0","id":"q","result":{}}`)
+	if err := c.Respond(response, response.ID); !errors.Is(err, process.ErrQueueFull) {
+		t.Fatalf("there is room: %v", err)
+	}
+	if silent := c.Silent(); silent < long {
+		t.Errorf("it is silent for %v", silent)
 	}
 }
 

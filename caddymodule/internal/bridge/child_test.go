@@ -215,6 +215,15 @@ func (s *server) call(m incoming) {
 		s.out.Flush()
 		os.Stdin.Close()
 		time.Sleep(time.Hour)
+	case "nap": // after what it has to say, until there is a file
+		for _, text := range args.Say {
+			s.say("%s", text)
+		}
+		s.out.Flush()
+		for !exists(args.Mark) {
+			time.Sleep(time.Millisecond)
+		}
+		return
 	case "hang": // after what it has to say
 		for _, text := range args.Say {
 			s.say("%s", text)
@@ -242,8 +251,10 @@ func (s *server) call(m incoming) {
 const capabilities = `{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{}}`
 
 // told says whether the file that a variable names is there.
-func told(variable string) bool {
-	_, err := os.Stat(os.Getenv(variable))
+func told(variable string) bool { return exists(os.Getenv(variable)) }
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
 	return err == nil
 }
 

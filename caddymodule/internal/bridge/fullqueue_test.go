@@ -11,7 +11,7 @@ import (
 // fill leaves no room in the queue of a server that reads nothing.
 func fill(t *testing.T, conn *backend.Conn) {
 	t.Helper()
-	if err := conn.Say([]byte(`{"jsonrpc":"2.0","method":"notifications/own","params":{"fill":"` + strings.Repeat("x", 2<<20) + `"}}`)); err != nil {
+	if err := conn.Send(parsed(t, `{"jsonrpc":"2.0","method":"notifications/own","params":{"fill":"`+strings.Repeat("x", 2<<20)+`"}}`), nil); err != nil {
 		t.Fatal(err)
 	}
 }

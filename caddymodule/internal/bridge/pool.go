@@ -384,5 +384,5 @@ func answerUnasked(conn *backend.Conn, m *message.Message) {
 	if m.Method != message.MethodPing {
 		frame = answer.New(http.StatusOK, protocol.CodeMethodNotFound, "No client can be asked this now").Frame(m.ID)
 	}
-	_ = conn.Insist(frame) // if it can't be told, it is ending
+	_ = conn.Say(frame) // if it can't be told, it is ending
 }

@@ -44,14 +44,25 @@ func (r *relay) Deliver(e backend.Event) {
 	switch {
 	case r.target != nil:
 		r.over = r.over || e.Last
-		if r.resumed && e.Last && e.Message != nil {
-			e.Frame = r.call.Answer(e.Message) // it may have been read before
+		if r.resumed && e.Message != nil && !r.readdress(&e) {
+			return
 		}
 		r.target.Deliver(r.p.asksInput(r.request, e))
 	case e.Last:
 		r.over, r.held = true, &e
 	}
 	// What is reported while nobody listens is lost, as on any closed stream.
+}
+
+// readdress makes what the server says that of the request that is open: it may have been read
+// before a retry has taken the call up. It reports whether that request is to be told of it.
+func (r *relay) readdress(e *backend.Event) bool {
+	if e.Last {
+		e.Frame = r.call.Answer(e.Message)
+	} else {
+		e.Frame = r.call.Progress(e.Message)
+	}
+	return e.Frame != nil
 }
 
 // ask puts a request of the server to the client. It reports whether the client can be
@@ -156,7 +167,7 @@ func (r *relay) abandon(reason string) {
 	r.mu.Unlock()
 	r.call.Cancel(nil, reason) // first, since the server may answer the call as soon as it is answered
 	for _, m := range asked {
-		r.p.conn.Say(translate.Withdrawn(m))
+		_ = r.p.conn.Say(translate.Withdrawn(m)) // if it can't be told, it is ending
 	}
 	r.p.freeFrom(r)
 	r.p.release()
@@ -194,18 +205,13 @@ func (r *relay) takeUp(call *admission.Call) *stream {
 	if held := r.held; held != nil {
 		r.held = nil
 		if held.Message != nil {
-			held.Frame = r.call.Answer(held.Message)
+			r.readdress(held)
 		}
 		s.Deliver(r.p.asksInput(call, *held))
 		return s
 	}
-	response := translate.InputResponse(retry)
-	if response == nil {
-		r.park() // it brought nothing: it is asked again
-		return s
-	}
-	if err := r.p.conn.Say(translate.Response(r.asking.ID, response)); errors.Is(err, process.ErrQueueFull) {
-		r.park() // it is asked again, by when there may be room for the answer
+	if !r.respond(retry) {
+		r.park() // it is asked again
 		return s
 	}
 	r.asking = nil
@@ -214,4 +220,15 @@ func (r *relay) takeUp(call *admission.Call) *stream {
 		r.park()
 	}
 	return s
+}
+
+// respond hands the input on that a retry brings. It reports false if there is none that could
+// be said, or no room for it at the moment.
+func (r *relay) respond(retry *message.Message) bool {
+	input := translate.InputResponse(retry)
+	if input == nil {
+		return false
+	}
+	m, err := message.Parse(translate.Response(r.asking.ID, input), 0)
+	return err == nil && !errors.Is(r.p.conn.Respond(m, m.ID), process.ErrQueueFull)
 }
