@@ -47,6 +47,9 @@ func again(call *admission.Call, s *stream) func(event) event {
 		return nil
 	}
 	return func(e event) event {
+		if e.msg != nil && e.msg.Kind != message.Response {
+			return e
+		}
 		m, err := message.Parse(e.frame, 0)
 		if err != nil { // it was read before: this is our own fault, and nothing to show
 			e.frame = faultFrame(errUnreadable, s.request)

@@ -23,11 +23,14 @@ func (r readUpdates) Deliver(e backend.Event) {
 // mayHear says whether what a stream has kept may be told to its reader of now. It was kept by
 // what the reader of then might read.
 func mayHear(visible visibility.Func, e event) bool {
-	if visible == nil || e.msg == nil || e.msg.Kind != message.Notification {
-		return true
+	m := e.msg
+	if visible != nil && m == anyNotification { // no more than the frame was kept
+		var err error
+		if m, err = message.Parse(e.frame, 0); err != nil {
+			return false
+		}
 	}
-	m, err := message.Parse(e.frame, 0) // of what is kept, no more than the frame is
-	return err == nil && visibility.MayHear(visible, m)
+	return visibility.MayHear(visible, m)
 }
 
 // readsAs remembers what the user of a session may read, as it was with the newest request to

@@ -10,6 +10,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/policy"
 )
 
 // hearer is a sink that keeps the methods of what it is told.
@@ -123,6 +124,33 @@ func TestWhatWasKeptIsToldToThoseWhoMayReadIt(t *testing.T) {
 		}
 		if got, may := w.Body.String(), read.visible == nil; strings.Contains(got, updated) != may || !strings.Contains(got, changed) {
 			t.Errorf("from %q, it may read %v: %s", read.from, may, got)
+		}
+	}
+}
+
+// What has just come is known: only what was kept is read again, and that once.
+func TestWhatHasJustComeIsNotReadAgain(t *testing.T) {
+	m := parsed(t, `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:open"}}`)
+	only := func(uri string) func(string, string) bool {
+		return func(_, name string) bool { return name == uri }
+	}
+	fresh := event{frame: []byte("unreadable"), msg: m}
+	if !mayHear(only("a:open"), fresh) || mayHear(only("a:secret"), fresh) {
+		t.Error("it is not judged by its message")
+	}
+	kept := event{frame: m.Raw, msg: traits(m)}
+	if !mayHear(only("a:open"), kept) || mayHear(only("a:secret"), kept) {
+		t.Error("what was kept is not judged by its frame")
+	}
+	if mayHear(only("a:open"), event{frame: []byte("unreadable"), msg: traits(m)}) {
+		t.Error("it is told though nobody knows what it says")
+	}
+	lists := &stream{request: []byte("1"), about: policy.Request{Method: message.MethodToolsList}}
+	call := &admission.Call{Sees: func(string) func(string, string) bool { return only("t") }}
+	for _, e := range []event{fresh, kept} {
+		e.frame = []byte("as it was")
+		if got := again(call, lists)(e); string(got.frame) != "as it was" {
+			t.Errorf("a notification is taken for a list: %s", got.frame)
 		}
 	}
 }
