@@ -133,6 +133,7 @@ func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admissi
 	x.writer = in.stream.attach(1)
 	sent, err := send(in)
 	if err != nil {
+		in.stream.detach(x.writer)
 		s.finish(m, in, false)
 		return s.refusalOf(err)
 	}

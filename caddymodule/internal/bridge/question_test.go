@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
+	"github.com/snapgate/snapgate/caddymodule/internal/process"
 )
 
 // renamed is a question as the client of a session that shares its process reads it.
@@ -87,6 +90,27 @@ func TestAQuestionOnAStreamThatIsKeptNoLongerIsAnswered(t *testing.T) {
 		ended(fmt.Sprint(n+1), func() {})
 	}
 	if len(said) != 1 || !strings.Contains(said[0], `"id":"q2","error"`) || len(s.asked) != 0 {
+		t.Errorf("answered %q, and %d questions are open", said, len(s.asked))
+	}
+}
+
+// A call that does not reach the server may have been asked something before that is known.
+func TestAQuestionToACallThatIsRefusedIsAnswered(t *testing.T) {
+	var said sayer
+	s := &session{bridge: New(PerSession), calls: map[string]*inCall{}, asked: map[string]asking{}, standalone: &stream{id: standaloneID}}
+	call := &admission.Call{Message: parsed(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)}
+	var late *stream
+	refusal := s.exchange(nil, nil, call, nil, &exchange{}, time.Second, func(in *inCall) (*backend.Call, error) {
+		s.deliver(&said, parsed(t, questionLine), []byte(questionLine))
+		late = s.target(parsed(t, secondLine))
+		return nil, process.ErrQueueFull
+	})
+	if refusal == nil {
+		t.Fatal("the call is not refused")
+	}
+	s.asked[message.IDKey([]byte(`"q2"`))] = asking{&said, []byte(`"q2"`), []byte(`"q2"`)}
+	late.push(event{frame: []byte(secondLine), msg: parsed(t, secondLine)}) // it was just on its way there
+	if len(said) != 2 || !strings.Contains(said[0], `"id":"q1","error"`) || !strings.Contains(said[1], `"id":"q2","error"`) || len(s.asked) != 0 {
 		t.Errorf("answered %q, and %d questions are open", said, len(s.asked))
 	}
 }

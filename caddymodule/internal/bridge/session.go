@@ -203,6 +203,7 @@ func (s *session) begin(call *admission.Call) (*inCall, *answer.Refusal) {
 // finish removes a call. Its stream is kept if events of it were written with ids,
 // or could not be written: the client may come back for them.
 func (s *session) finish(m *message.Message, in *inCall, resumable bool) {
+	in.stream.end() // it has ended by itself, or was never begun
 	for _, dropped := range s.keep(m, in, resumable) {
 		dropped.drop()
 	}
@@ -214,8 +215,11 @@ func (s *session) keep(m *message.Message, in *inCall, resumable bool) (dropped 
 	defer s.mu.Unlock()
 	delete(s.calls, message.IDKey(m.ID))
 	s.lastUsed = time.Now()
-	if !resumable || s.ended {
+	switch {
+	case s.ended: // all that is asked in it has been answered
 		return nil
+	case !resumable:
+		return []*stream{in.stream}
 	}
 	in.stream.settle()
 	s.kept = append(s.kept, in.stream)
