@@ -300,7 +300,7 @@ func (s *server) initialize(m incoming) {
 	if told("TEST_SLOW_IF") {
 		time.Sleep(700 * time.Millisecond)
 	}
-	if v := os.Getenv("TEST_REFUSE"); v != "" && v == m.Params.ProtocolVersion {
+	if v := os.Getenv("TEST_REFUSE"); v != "" && v == m.Params.ProtocolVersion || told("TEST_REFUSE_IF") {
 		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"Unsupported protocol version"}}`, id)
 		return
 	}

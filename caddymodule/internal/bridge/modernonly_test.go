@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -46,6 +48,26 @@ func TestAnInitializeThatIsRefusedChangesNothingForOthers(t *testing.T) {
 			if s := g.find(g.session("bob")); s.share != nil && s.share.upgraded {
 				t.Errorf("%s, per %d: other sessions are at a server of the other era", name, per)
 			}
+		}
+	}
+}
+
+// A server that took initialize may be replaced by one that is modern only. The refusals of that
+// one are no failed starts, after which nobody would be served for a while.
+func TestAServerThatBecomesModernServesNewSessions(t *testing.T) {
+	for _, per := range []Per{PerSession, PerUser, PerShared} {
+		replaced := filepath.Join(t.TempDir(), "replaced")
+		g := openPer(t, per, nil, "TEST_REFUSE_IF="+replaced)
+		g.session("alice")
+		if err := os.WriteFile(replaced, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if per != PerSession {
+			g.process().end("the test")
+		}
+		g.post(initializeRequest).body() // it may have been an accident
+		for range 2 * breakAfter {
+			g.session("alice")
 		}
 	}
 }

@@ -62,6 +62,7 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 		s.share.upgraded = true
 		if modern, none := b.seatAfter(r.Context(), refusing.gone, s, call, settings); none == nil {
 			p, refusal = modern, nil
+			b.breaker.succeeded(s.share.kind) // the server has started, as one of another era
 		}
 	}
 	if refusal != nil {
