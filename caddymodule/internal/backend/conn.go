@@ -152,6 +152,7 @@ func (c *Conn) Send(m *message.Message, stamp []message.MetaValue) error {
 
 func (c *Conn) exited(err error) {
 	<-c.started
+	c.complaints.close(c.cfg.Load().Logger)
 	if err == nil {
 		err = ErrClosed
 	} else {

@@ -27,7 +27,7 @@ func (c *Conn) malformed(line []byte, err error) {
 const maxComplaints = 100
 
 // complaints keeps a child from filling the log with them. It belongs to the goroutine that
-// reads what the child writes.
+// reads what the child writes, and once that has ended to the one that tells of the end.
 type complaints struct {
 	since   time.Time
 	logged  int // since then
@@ -36,9 +36,7 @@ type complaints struct {
 
 func (c *complaints) log(logger *slog.Logger, now time.Time, err error, size int) {
 	if now.Sub(c.since) >= time.Second {
-		if c.leftOut > 0 {
-			logger.Warn("lines of the server that are no valid messages: too many, some left out", "left_out", c.leftOut)
-		}
+		c.close(logger)
 		*c = complaints{since: now}
 	}
 	if c.logged >= maxComplaints {
@@ -47,4 +45,11 @@ func (c *complaints) log(logger *slog.Logger, now time.Time, err error, size int
 	}
 	c.logged++
 	logger.Warn("the server wrote a line that is no valid message", "error", err, "bytes", size)
+}
+
+// close tells how many were left out.
+func (c *complaints) close(logger *slog.Logger) {
+	if c.leftOut > 0 {
+		logger.Warn("lines of the server that are no valid messages: too many, some left out", "left_out", c.leftOut)
+	}
 }

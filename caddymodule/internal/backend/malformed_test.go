@@ -89,10 +89,10 @@ func TestAMalformedRequestOrNotificationOfTheChildFailsNoCall(t *testing.T) {
 
 // A child that writes rubbish without end fills no disk.
 func TestComplaintsAboutAChildAreBounded(t *testing.T) {
-	var complaints atomic.Int64
+	var complaints, leftOut atomic.Int64
 	c := prepare(t, "modern", protocol.Legacy)
 	cfg := *c.cfg.Load()
-	cfg.Logger = slog.New(counting{slog.DiscardHandler, &complaints})
+	cfg.Logger = slog.New(counting{slog.DiscardHandler, &complaints, &leftOut})
 	c.cfg.Store(&cfg)
 	began := time.Now()
 	c.begin()
@@ -102,16 +102,22 @@ func TestComplaintsAboutAChildAreBounded(t *testing.T) {
 	}
 	_, in := c.say(`1`, append(lines, `{"jsonrpc":"2.0","id":$id,"result":{}}`)...)
 	in.frame(t)
+	c.Close("the test has seen enough")
+	c.ended()
+	<-c.closed
 	seconds := int64(time.Since(began)/time.Second) + 1
 	if n := complaints.Load(); n == 0 || n > 2*maxComplaints*seconds {
 		t.Errorf("%d complaints within %d s", n, seconds)
 	}
+	if told := complaints.Load() + leftOut.Load(); told < int64(len(lines)) {
+		t.Errorf("the log accounts for %d of %d lines", told, len(lines))
+	}
 }
 
-// counting counts warnings.
+// counting counts warnings, and what they say was left out.
 type counting struct {
 	slog.Handler
-	n *atomic.Int64
+	n, leftOut *atomic.Int64
 }
 
 func (c counting) Enabled(context.Context, slog.Level) bool { return true }
@@ -119,6 +125,12 @@ func (c counting) Enabled(context.Context, slog.Level) bool { return true }
 func (c counting) Handle(_ context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		c.n.Add(1)
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "left_out" {
+				c.leftOut.Add(a.Value.Int64())
+			}
+			return true
+		})
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ type stream struct {
 	bytes   int
 	next    int64
 	ended   bool
+	dropped bool // nobody can come back to it
 	last    event
 	over    chan struct{} // made when somebody waits for the end
 	writers []*writer     // the newest receives
@@ -219,9 +220,13 @@ func (s *stream) after(number int64) int {
 
 func (s *stream) detach(w *writer) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.writers = slices.DeleteFunc(s.writers, func(other *writer) bool { return other == w })
 	s.wakeNewest()
+	lost := s.forsaken()
+	s.mu.Unlock()
+	for _, e := range lost {
+		s.lost(e)
+	}
 }
 
 // attached says whether somebody reads, and more may come.
@@ -313,18 +318,25 @@ func (s *stream) settle() {
 }
 
 // drop forgets a stream that nobody can come back to, and reports what no client has seen of
-// it. Whoever reads it still goes on.
+// it, once nobody reads it any more.
 func (s *stream) drop() {
 	s.mu.Lock()
-	var lost []event
-	if len(s.writers) == 0 {
-		lost = s.events[s.written:]
-		s.events, s.written, s.bytes = nil, 0, 0
-	}
+	s.dropped = true
+	lost := s.forsaken()
 	s.mu.Unlock()
 	for _, e := range lost {
 		s.lost(e)
 	}
+}
+
+// forsaken takes out of a stream what nobody will read any more. s.mu is held.
+func (s *stream) forsaken() []event {
+	if !s.dropped || len(s.writers) > 0 {
+		return nil
+	}
+	lost := s.events[s.written:]
+	s.events, s.written, s.bytes = nil, 0, 0
+	return lost
 }
 
 // size is what the stream holds, in events and bytes.

@@ -286,3 +286,31 @@ func TestAQuestionThatCouldNotBeWrittenIsAnsweredIfItIsForgotten(t *testing.T) {
 		t.Errorf("%q were forgotten, want the first question among them", lost)
 	}
 }
+
+// A stream that is kept no longer may still be read. What its reader fails to write then nobody
+// will come back for.
+func TestWhatTheLastReaderOfADroppedStreamDoesNotGetIsLost(t *testing.T) {
+	for name, read := range map[string]func(s *stream, w *writer){
+		"it has taken nothing": func(*stream, *writer) {},
+		"it cannot write it": func(s *stream, w *writer) {
+			events, _ := s.take(w)
+			s.fail(w, events[0].number)
+		},
+	} {
+		var lost []string
+		s := &stream{id: "a", lost: func(e event) { lost = append(lost, string(e.msg.ID)) }}
+		s.push(question(t, `"q"`))
+		s.end()
+		w := s.attach(1)
+		s.drop()
+		if len(lost) != 0 {
+			t.Errorf("%s: %v is lost while it is read", name, lost)
+		}
+		read(s, w)
+		s.detach(w)
+		s.detach(w)
+		if len(lost) != 1 || lost[0] != `"q"` {
+			t.Errorf("%s: lost is %v", name, lost)
+		}
+	}
+}
