@@ -132,6 +132,10 @@ func (c *Conn) Open() bool {
 	return c.closed == nil
 }
 
+// Takes says whether a message would reach the child still. One that is ending may yet answer
+// what it was asked before.
+func (c *Conn) Takes() bool { return c.Open() && c.process.Takes() }
+
 // Done is closed when the process and its group are gone.
 func (c *Conn) Done() <-chan struct{} { return c.process.Done() }
 

@@ -210,6 +210,9 @@ func (s *server) call(m incoming) {
 	case "die":
 		s.out.Flush()
 		os.Exit(3)
+	case "mute": // and yet alive
+		os.Stdout.Close()
+		time.Sleep(time.Hour)
 	case "deaf": // to what comes after its question
 		s.result(m.ID, `{"resultType":"input_required","inputRequests":{"where":{"method":"roots/list"}}}`)
 		s.out.Flush()

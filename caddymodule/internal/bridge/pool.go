@@ -119,17 +119,23 @@ func (p *pooled) refusedInitialize() bool {
 	}
 }
 
+// use counts one more who uses the process, until release. It reports false if that takes no
+// more, and then whoever looks again finds another.
 func (p *pooled) use() bool {
 	p.mu.Lock()
 	gone := p.ended || !p.conn.Open()
-	if !gone {
+	takes := !gone && p.conn.Takes()
+	if takes {
 		p.users++
 	}
 	p.mu.Unlock()
-	if gone {
-		p.end("the server has ended") // so that the next one who looks finds another
+	switch {
+	case gone:
+		p.end("the server has ended")
+	case !takes:
+		p.forget() // those who use it may yet be answered
 	}
-	return !gone
+	return takes
 }
 
 func (p *pooled) release() {

@@ -346,3 +346,14 @@ func TestAClientThatLeavesDuringTheHandshakeLearnsNothing(t *testing.T) {
 	}
 	g.until("nothing is left of them", func() bool { return g.bridge.Sessions() == 0 && g.bridge.Processes() == 0 })
 }
+
+// A server that can say nothing any more takes its time to end. Who comes meanwhile gets another.
+func TestAServerThatIsEndingKeepsNobodyFromAnother(t *testing.T) {
+	g := sharing(t, PerUser, func(s *Settings) { s.StopTimeout = 3 * time.Second })
+	header := g.session("alice")
+	p := g.process()
+	mute := g.later(t.Context(), tool(`1`, "mute", ``), header...)
+	g.until("it takes no more messages", func() bool { return !p.conn.Takes() })
+	g.post(tool(`2`, "echo", ``), header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":2,"result":{"content":[]}}`)
+	receive(t, mute).holds(http.StatusOK, `"code":-32603`)
+}

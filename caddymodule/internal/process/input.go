@@ -114,6 +114,12 @@ func (in *input) hasRoom(size int, beyond extra) bool {
 	return beyond == endless
 }
 
+func (in *input) takes() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.refusal == nil
+}
+
 func checkFrame(frame []byte) error {
 	switch {
 	case len(frame) == 0:

@@ -231,8 +231,11 @@ func TestTheEndOfItsOutputIsNotWhyAProcessCrashed(t *testing.T) {
 func TestTheReasonOfAStopIsLoggedThoughTheOutputHasEnded(t *testing.T) {
 	r := play(t, "close-stdout")
 	r.expect(`{"closed":true}`)
-	if !eventually(patience, func() bool { return errors.Is(r.Send([]byte("{}")), ErrExited) }) {
+	if !eventually(patience, func() bool { return !r.Takes() }) {
 		t.Fatal("the end of its output goes unnoticed")
+	}
+	if err := r.Send([]byte("{}")); !errors.Is(err, ErrExited) {
+		t.Error(err)
 	}
 	r.Stop("idle for 10m")
 	r.Kill(nil)

@@ -155,6 +155,9 @@ func (p *Process) SendOver(frame []byte) error { return p.input.send(frame, endl
 // again: once the queue is full, as many bytes again as Config.MaxQueue are taken of it.
 func (p *Process) Insist(frame []byte) error { return p.input.send(frame, again) }
 
+// Takes says whether messages are taken. It turns false for good before the process has ended.
+func (p *Process) Takes() bool { return p.input.takes() }
+
 // Heard is how many bytes the child has written by now, on standard output and on standard
 // error together: as long as it grows, the child lives.
 func (p *Process) Heard() uint64 { return p.heard.Load() }
