@@ -269,6 +269,10 @@ func (s *server) listen(m incoming) {
 		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no such resource"}}`, m.ID)
 		return
 	}
+	if less && strings.Contains(asked, "ended://") {
+		s.result(m.ID, `{"resultType":"complete"}`)
+		return
+	}
 	if less {
 		asked = strings.Replace(asked, `"rare://",`, ``, 1)
 	}

@@ -37,12 +37,13 @@ func (p *pooled) follow(s *session) {
 	}()
 }
 
-// listen makes the session listen to all that it asks for. A resource that the server refuses
-// keeps it from nothing else.
+// listen makes the session listen to all that it is subscribed to. A resource that the server
+// refuses keeps it from nothing else.
 func (l *listener) listen(stamp []message.MetaValue) error {
 	ctx := context.Background()
 	var uris []string
 	refused, err := l.at.join(ctx, l, func(asks translate.Subscriptions) translate.Subscriptions {
+		asks.URIs = l.session.subscriptions()
 		l.stamp, uris = stamp, asks.URIs
 		return asks
 	})
@@ -63,14 +64,18 @@ func (l *listener) listen(stamp []message.MetaValue) error {
 // listenTo adds resources, or as many of them as the server takes: it halves them until it knows
 // which it refuses. To those the session is subscribed no more.
 func (l *listener) listenTo(uris []string) error {
-	if uris = l.session.subscribedTo(uris); len(uris) == 0 {
-		return nil
-	}
-	refused, err := l.at.join(context.Background(), l, with(uris))
-	if err != nil || refused == nil {
+	refused, err := l.at.join(context.Background(), l, func(asks translate.Subscriptions) translate.Subscriptions {
+		subscribed := l.session.subscriptions() // still, now that it is its turn
+		uris = slices.DeleteFunc(slices.Clone(uris), func(uri string) bool {
+			_, found := slices.BinarySearch(subscribed, uri)
+			return !found
+		})
+		return with(uris)(asks)
+	})
+	switch {
+	case err != nil || refused == nil || len(uris) == 0:
 		return err
-	}
-	if len(uris) == 1 {
+	case len(uris) == 1:
 		l.session.forget(uris[0])
 		return nil
 	}
@@ -78,11 +83,11 @@ func (l *listener) listenTo(uris []string) error {
 	return errors.Join(l.listenTo(uris[:half]), l.listenTo(uris[half:]))
 }
 
-// subscribedTo are those of the resources to which the session is subscribed still.
-func (s *session) subscribedTo(uris []string) []string {
+// subscriptions are the resources to which the session is subscribed, in order.
+func (s *session) subscriptions() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(uris), func(uri string) bool { return !s.share.uris[uri] })
+	return s.share.asks().URIs
 }
 
 func (s *session) forget(uri string) {

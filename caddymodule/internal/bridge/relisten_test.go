@@ -45,3 +45,66 @@ func TestAResourceThatTheNextProcessRefusesKeepsASessionFromNoOther(t *testing.T
 	}
 	t.Error("it is not told")
 }
+
+// listener is that of an upgraded session.
+func (g *gateway) listener(header []string) *listener {
+	s := g.find(header)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.share.listener
+}
+
+// What could not be listened to for another reason is listened to with the next call.
+func TestASubscriptionThatFailedForAMomentIsMadeAgain(t *testing.T) {
+	less := filepath.Join(t.TempDir(), "less")
+	g := open(t, nil, append(modernOnly, "TEST_LESS_IF="+less)...)
+	header := g.session("alice")
+	for n, uri := range []string{"a://b", "ended://", "picky://"} {
+		g.post(subscribing(fmt.Sprint(n), "subscribe", uri), header...).holds(http.StatusOK, `"result":{}`)
+	}
+	if err := os.WriteFile(less, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.process().end("the test")
+	g.post(`{"jsonrpc":"2.0","id":1,"method":"ping"}`, header...).body()
+	l := g.listener(header)
+	g.until("it has failed", func() bool { return l.over.Load() })
+	if err := os.Remove(less); err != nil {
+		t.Fatal(err)
+	}
+	g.post(`{"jsonrpc":"2.0","id":2,"method":"ping"}`, header...).body()
+	g.until("it listens to the rest", func() bool {
+		return slices.Equal(l.granted().URIs, []string{"a://b", "ended://"}) && !l.over.Load()
+	})
+}
+
+// A session may unsubscribe while it is listening anew.
+func TestWhatIsUnsubscribedMeanwhileIsNotListenedTo(t *testing.T) {
+	g := open(t, nil, modernOnly...)
+	header := g.session("alice")
+	for n, uri := range []string{"a://b", "c://d"} {
+		g.post(subscribing(fmt.Sprint(n), "subscribe", uri), header...).holds(http.StatusOK, `"result":{}`)
+	}
+	s, p, l, both := g.find(header), g.process(), g.listener(header), []string{"a://b", "c://d"}
+	if refused, err := p.join(t.Context(), l, without(both)); refused != nil || err != nil {
+		t.Fatal(refused, err)
+	}
+	u := p.union(s.owner)
+	u.turn <- struct{}{}
+	listening := make(chan error, 1)
+	go func() { listening <- l.listenTo(both) }()
+	g.until("it waits for its turn", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return u.users == 2
+	})
+	s.forget("c://d")
+	<-u.turn
+	p.unionUsed(u)
+	if err := receive(t, listening); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.granted().URIs; !slices.Equal(got, both[:1]) {
+		t.Errorf("it listens to %q", got)
+	}
+}
