@@ -152,3 +152,20 @@ func TestNothingThatIsSaidOnceIsLostWhereTheChildDoesNotKeepUp(t *testing.T) {
 		}
 	}
 }
+
+// What many clients no longer want to hear takes no room from the answers that a child waits for.
+func TestWhatIsToldTakesNoRoomFromAnswers(t *testing.T) {
+	c := start(t, protocol.Legacy)
+	c.call(hang)
+	fill := parse(t, `{"jsonrpc":"2.0","method":"notifications/own","params":{"fill":"`+strings.Repeat("x", 2<<20)+`"}}`)
+	c.await("it reads no more", func() bool { return c.Send(fill, nil) != nil })
+	for i := range 300 {
+		unsubscribe := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":0,"method":"resources/unsubscribe","params":{"uri":"a://%d/%s"}}`, i, strings.Repeat("u", 8<<10))
+		if err := c.Tell(unsubscribe); err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	if err := c.Say([]byte(`{"jsonrpc":"2.0","id":"q","result":{}}`)); err != nil {
+		t.Error(err)
+	}
+}

@@ -48,7 +48,8 @@ func (c *Conn) Ask(ctx context.Context, frame []byte, stamp ...message.MetaValue
 }
 
 // Tell sends a request of the gateway's own whose answer does not matter, in the name of
-// a user or of none. It is queued even if the child does not keep up.
+// a user or of none. It is queued even if the child does not keep up: callers tell once what
+// follows from a call that was queued before, or is short and rare.
 func (c *Conn) Tell(frame []byte, stamp ...message.MetaValue) error {
 	m, err := message.Parse(frame, 0)
 	if err != nil {
@@ -61,7 +62,7 @@ func (c *Conn) Tell(frame []byte, stamp ...message.MetaValue) error {
 	if closed != nil {
 		return closed
 	}
-	return c.process.Insist(m.Edit().ID(strconv.AppendInt(nil, id, 10)).SetMeta(stamp...).Bytes())
+	return c.process.SendOver(m.Edit().ID(strconv.AppendInt(nil, id, 10)).SetMeta(stamp...).Bytes())
 }
 
 // once is the sink of a request of which only the answer counts.
