@@ -132,9 +132,13 @@ func (c *Conn) Open() bool {
 	return c.closed == nil
 }
 
-// Takes says whether a message would reach the child still. One that is ending may yet answer
-// what it was asked before.
-func (c *Conn) Takes() bool { return c.Open() && c.process.Takes() }
+// Takes says whether a message would reach the child still, or once it has started. One that is
+// ending may yet answer what it was asked before.
+func (c *Conn) Takes() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed == nil && (c.process == nil || c.process.Takes())
+}
 
 // Done is closed when the process and its group are gone.
 func (c *Conn) Done() <-chan struct{} { return c.process.Done() }

@@ -200,6 +200,7 @@ func (b *Bridge) takeSpare(hello []byte) *spare {
 	found, stale := -1, -1
 	for i, s := range b.spares.idle {
 		switch {
+		case !s.conn.Takes(): // it is ending, and leaves by itself
 		case s.hello == nil && found < 0:
 			found = i
 		case s.hello != nil && bytes.Equal(s.hello, hello):

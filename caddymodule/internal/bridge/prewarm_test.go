@@ -102,6 +102,23 @@ func TestOthersGetASpareThatWasToldNothing(t *testing.T) {
 	}
 }
 
+// A spare that can say nothing any more takes its time to end.
+func TestASpareThatIsEndingIsHandedToNobody(t *testing.T) {
+	for _, per := range []Per{PerSession, PerUser} {
+		g := prewarmed(t, per, 1)
+		g.bridge.mu.Lock()
+		spare := g.bridge.spares.idle[0]
+		g.bridge.mu.Unlock()
+		if _, err := spare.conn.Call(parsed(t, tool(`1`, "mute", ``)), nil, new(hearer)); err != nil {
+			t.Fatal(err)
+		}
+		g.until("it takes no more messages", func() bool { return !spare.conn.Takes() })
+		if pid := g.pid(g.session("alice")...); pid == "" {
+			t.Errorf("per %d: the session has no process", per)
+		}
+	}
+}
+
 // Spares leave room to those who come, and end when there are to be fewer.
 func TestSparesAreBounded(t *testing.T) {
 	g := openPer(t, PerSession, func(s *Settings) { s.Prewarm, s.MaxProcesses = 8, 8 })
