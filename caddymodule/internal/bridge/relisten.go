@@ -40,6 +40,10 @@ func (p *pooled) follow(s *session) {
 // listen makes the session listen to all that it is subscribed to. A resource that the server
 // refuses keeps it from nothing else.
 func (l *listener) listen(stamp []message.MetaValue) error {
+	u := l.at.union(l.owner)
+	defer l.at.unionUsed(u)
+	u.try()
+	defer u.settle()
 	ctx := context.Background()
 	var uris []string
 	refused, err := l.at.join(ctx, l, func(asks translate.Subscriptions) translate.Subscriptions {

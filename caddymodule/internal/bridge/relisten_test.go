@@ -108,3 +108,37 @@ func TestWhatIsUnsubscribedMeanwhileIsNotListenedTo(t *testing.T) {
 		t.Errorf("it listens to %q", got)
 	}
 }
+
+// Others are told once to look again, however often the listen was changed to find out which
+// resources the next process refuses.
+func TestWhoListensIsToldOnceOfManyChanges(t *testing.T) {
+	less := filepath.Join(t.TempDir(), "less")
+	g := open(t, nil, append(modernOnly, "TEST_LESS_IF="+less)...)
+	one, other := g.session("alice"), g.session("alice")
+	const half = 8
+	for n := range half {
+		for _, uri := range []string{"ok://%d", "picky://%d"} {
+			g.post(subscribing(fmt.Sprint(n), "subscribe", fmt.Sprintf(uri, n)), one...).holds(http.StatusOK, `"result":{}`)
+		}
+	}
+	g.post(subscribing(`1`, "subscribe", "other://"), other...).holds(http.StatusOK, `"result":{}`)
+	if err := os.WriteFile(less, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	told := func() int64 {
+		standalone := g.find(other).standalone
+		standalone.mu.Lock()
+		defer standalone.mu.Unlock()
+		return standalone.next
+	}
+	const all = 4 // three lists and a resource, at which it is to look again
+	before := told()
+	g.process().end("the test")
+	g.post(`{"jsonrpc":"2.0","id":1,"method":"ping"}`, other...).body()
+	g.until("the other listens again", func() bool { return told() == before+all })
+	g.post(`{"jsonrpc":"2.0","id":2,"method":"ping"}`, one...).body()
+	g.until("the one has found out", func() bool { return len(g.find(one).subscriptions()) == half && g.process().quiet() })
+	if n := told() - before; n != 2*all {
+		t.Errorf("the other is told %d times in all", n)
+	}
+}

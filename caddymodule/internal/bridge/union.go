@@ -25,6 +25,7 @@ type union struct {
 	listen *unionSink          // with the turn, to be written under pooled.mu as well
 	stamp  []message.MetaValue // of who changed it last
 	gap    bool                // changes may have gone by unseen since a listen was ended
+	trying int                 // listeners that change it again and again, until settle
 }
 
 // unionSink hears what the server says to one listen of a union.
@@ -190,16 +191,38 @@ func (u *union) adjust() (refused *message.Message, err error) {
 		return refused, err
 	}
 	u.replaceBy(next)
-	switch {
-	case !next.alive(): // it has just ended
+	if !next.alive() { // it has just ended
 		u.p.endListeners(next)
-	case u.gap:
-		for _, m := range next.granted.Changes() {
-			u.p.announce(m, &u.owner)
-		}
+		u.gap = false
+	}
+	u.closeGap()
+	return nil, nil
+}
+
+// closeGap tells whoever listens to look again if changes may have gone by unseen, once nobody
+// is about to change the listen further. The turn is held.
+func (u *union) closeGap() {
+	if !u.gap || u.trying > 0 || u.listen == nil || !u.listen.alive() {
+		return
 	}
 	u.gap = false
-	return nil, nil
+	for _, m := range u.listen.granted.Changes() {
+		u.p.announce(m, &u.owner)
+	}
+}
+
+// try begins several changes of which listeners are told once, by settle.
+func (u *union) try() {
+	u.turn <- struct{}{}
+	u.trying++
+	<-u.turn
+}
+
+func (u *union) settle() {
+	u.turn <- struct{}{}
+	u.trying--
+	u.closeGap()
+	<-u.turn
 }
 
 // replaceBy enters another listen, or none. Who loses something by it is ended: it listens
