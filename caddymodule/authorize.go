@@ -15,12 +15,16 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/visibility"
 )
 
-// authorize checks the scopes of a call, and says what of a list its caller may see.
+// authorize checks the scopes of a call, and says what of a list its caller may see, and what
+// resources they hear of.
 func (o *OAuth) authorize(call *admission.Call) *answer.Refusal {
 	call.Principal = o.grants.principal(call.Principal)
 	refusal := o.judge(call, call.About)
-	if refusal == nil && o.restricts(call) {
+	if refusal == nil && o.cutsListOf(call.Method()) {
 		call.Visible = o.visibleTo(call.Principal)
+	}
+	if refusal == nil && o.policy.Filters(policy.KindResource) {
+		call.Hears = o.visibleTo(call.Principal)
 	}
 	if call.Message == nil {
 		call.Judge = func(about policy.Request) *answer.Refusal { return o.judge(call, about) }
@@ -54,17 +58,6 @@ func (o *OAuth) judge(call *admission.Call, about policy.Request) *answer.Refusa
 	})
 	refusal.Missing = decision.Missing
 	return refusal
-}
-
-// restricts says whether what the server tells on a call, or because of it later, may be
-// about things that the caller may not use: entries of a list, or updates of resources, which
-// come on the streams of a GET as well.
-func (o *OAuth) restricts(call *admission.Call) bool {
-	method := call.Method()
-	if call.Message == nil || method == message.MethodListen || method == message.MethodSubscribe {
-		return o.policy.Filters(policy.KindResource)
-	}
-	return o.cutsListOf(method)
 }
 
 // cutsListOf says whether the list that a method asks for may have entries that are not shown

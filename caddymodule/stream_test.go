@@ -180,10 +180,10 @@ func TestTheStreamOfAGETTellsWhatItsTokenMayRead(t *testing.T) {
 		secret bool
 	}{{[]string{"use"}, false}, {[]string{"use", "more"}, true}} {
 		call := &admission.Call{Principal: &oauth.Principal{Scopes: tc.scopes}}
-		if refusal := o.authorize(call); refusal != nil || call.Visible == nil {
+		if refusal := o.authorize(call); refusal != nil || call.Hears == nil {
 			t.Fatalf("%v: refused with %v", tc.scopes, refusal)
 		}
-		if got := call.Visible("resource", "a:secret"); got != tc.secret || !call.Visible("resource", "a:open") {
+		if got := call.Hears("resource", "a:secret"); got != tc.secret || !call.Hears("resource", "a:open") {
 			t.Errorf("%v: the secret is told of: %v", tc.scopes, got)
 		}
 	}

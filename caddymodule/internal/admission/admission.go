@@ -48,7 +48,7 @@ type Settings struct {
 	// answer. Nil lets in everyone, with no principal.
 	Authenticate func(h http.Header, r *http.Request) (*oauth.Principal, *answer.Refusal)
 	// Authorize says whether the principal may make the call and sets call.Rule, and
-	// call.Visible if the answer is to be filtered. Nil allows all.
+	// call.Visible and call.Hears if what is answered is to be filtered. Nil allows all.
 	Authorize func(call *Call) *answer.Refusal
 }
 
@@ -73,10 +73,13 @@ type Call struct {
 	// set by who carries the call; nil for nothing.
 	Afterwards func()
 
-	// Visible says whether the principal may use what the list that the call asks for names,
-	// or what the subscription that it makes will report: a tool or a prompt by its name, a
-	// resource by its URI or template. Nil if all is shown.
+	// Visible says whether the principal may use what the list that the call asks for names: a
+	// tool or a prompt by its name, a resource by its URI or template. Nil if all is shown.
 	Visible func(kind, name string) bool
+
+	// Hears is the same of resources whose updates the principal is told of. They come on the
+	// stream of a GET, of a subscription, and in sessions on that of any call. Nil if all are told.
+	Hears func(kind, name string) bool
 
 	// Judge says how another request of the same principal would be refused; nil if it would
 	// not be. It is set for a GET, which may be for the answer to one. Nil allows all.

@@ -121,6 +121,9 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 // drain writes what is there, and returns the last event once it is.
 func (x *exchange) drain(wr *writer) (last event, done bool) {
 	events, over := x.stream.take(wr)
+	if x.call.Hears != nil {
+		events = slices.DeleteFunc(events, func(e event) bool { return !mayHear(x.call.Hears, e) })
+	}
 	if len(events) == 1 && events[0].last && !x.began {
 		x.writeJSON(events[0])
 		return events[0], true

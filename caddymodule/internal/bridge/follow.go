@@ -34,7 +34,7 @@ func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.
 		}
 		source, from = found, number
 	}
-	f := &follower{session: s, source: source, out: newSSE(w), again: again(call, source), visible: call.Visible, resumes: call.Version >= protocol.Version20251125}
+	f := &follower{session: s, source: source, out: newSSE(w), again: again(call, source), hears: call.Hears, resumes: call.Version >= protocol.Version20251125}
 	limit, end := maxStreams, call.GoodUntil
 	if source != s.standalone {
 		limit = 1
@@ -65,7 +65,7 @@ type follower struct {
 	writer  *writer
 	out     sse
 	again   func(event) event // what may be said of one; nil for all
-	visible visibility.Func   // what the reader may be told of; nil for all
+	hears   visibility.Func   // what the reader may be told of; nil for all
 	resumes bool              // the client comes back when it is told to
 }
 
@@ -132,7 +132,7 @@ func (f *follower) greet(from int64) error {
 func (f *follower) drain() (over bool, err error) {
 	events, over := f.source.take(f.writer)
 	for _, e := range events {
-		if !mayHear(f.visible, e) {
+		if !mayHear(f.hears, e) {
 			continue
 		}
 		if f.again != nil {

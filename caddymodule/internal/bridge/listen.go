@@ -82,7 +82,7 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 	l := &listener{
 		id: call.Message.ID, stream: &stream{request: call.Message.ID},
 		owner: ownerOf(call.Principal), user: user(call.Principal), stamp: settings.stamp(call.Principal),
-		visible: call.Visible, asks: asks,
+		visible: call.Hears, asks: asks,
 	}
 	if p.server == nil {
 		defer p.quit(l)

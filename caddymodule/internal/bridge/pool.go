@@ -218,9 +218,9 @@ func (p *pooled) sink(s *stream, call *admission.Call) backend.Sink {
 	case m.Method == message.MethodDiscover && p.bridge.per == PerShared:
 		return discovery{s}
 	case m.Method == message.MethodListen && p.bridge.per == PerShared:
-		return readUpdates{ownUpdates{s, user(call.Principal)}, call.Visible}
-	case m.Method == message.MethodListen && call.Visible != nil:
-		return readUpdates{s, call.Visible}
+		return readUpdates{ownUpdates{s, user(call.Principal)}, call.Hears}
+	case m.Method == message.MethodListen && call.Hears != nil:
+		return readUpdates{s, call.Hears}
 	case translate.MayAsk(m.Method):
 		return interruptible{s, p, call}
 	}

@@ -21,7 +21,7 @@ func (r readUpdates) Deliver(e backend.Event) {
 }
 
 // mayHear says whether what a stream has kept may be told to its reader of now. It was kept by
-// what the reader of then might read.
+// what the newest subscriber or reader of then might read.
 func mayHear(visible visibility.Func, e event) bool {
 	m := e.msg
 	if visible != nil && m == anyNotification { // no more than the frame was kept
@@ -41,5 +41,5 @@ func (s *session) readsAs(call *admission.Call) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reads = call.Visible
+	s.reads = call.Hears
 }

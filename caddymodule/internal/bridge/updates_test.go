@@ -1,11 +1,13 @@
 package bridge
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
@@ -73,7 +75,7 @@ func TestASessionIsToldOfWhatItsNewestStreamMayRead(t *testing.T) {
 		return s.standalone.next != before
 	}
 	of := func(text string, visible func(kind, name string) bool) *admission.Call {
-		call := &admission.Call{Visible: visible}
+		call := &admission.Call{Hears: visible}
 		if text != "" {
 			if call.Message, err = message.Parse([]byte(text), 0); err != nil {
 				t.Fatal(err)
@@ -119,11 +121,45 @@ func TestWhatWasKeptIsToldToThoseWhoMayReadIt(t *testing.T) {
 	}{{"", nothing}, {"s-0", nothing}, {"s-0", nil}} { // written for the first time, and again
 		r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
 		r.Header.Set("Last-Event-Id", read.from)
-		if refusal := b.follow(w, r, &admission.Call{SessionID: "one", Visible: read.visible}, settings); refusal != nil {
+		if refusal := b.follow(w, r, &admission.Call{SessionID: "one", Hears: read.visible}, settings); refusal != nil {
 			t.Fatal(refusal)
 		}
 		if got, may := w.Body.String(), read.visible == nil; strings.Contains(got, updated) != may || !strings.Contains(got, changed) {
 			t.Errorf("from %q, it may read %v: %s", read.from, may, got)
+		}
+	}
+}
+
+// In a session without a stream of its own an update goes to the stream of a call, which may be
+// of a token that may read less than the one that subscribed.
+func TestACallIsToldOfWhatItsTokenMayRead(t *testing.T) {
+	const updated = `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a:%s"}}`
+	b := New(PerSession)
+	for name, want := range map[string][]string{
+		"with fewer scopes": {"open", "answer"},
+		"with all":          {"secret", "open", "answer"},
+	} {
+		s := &session{bridge: b, calls: map[string]*inCall{}, asked: map[string]asking{}, standalone: &stream{id: standaloneID}}
+		call := &admission.Call{Message: parsed(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)}
+		if name == "with fewer scopes" {
+			call.Hears = func(_, uri string) bool { return uri != "a:secret" }
+		}
+		r, w := httptest.NewRequest(http.MethodPost, "/", nil), httptest.NewRecorder()
+		refusal := s.exchange(w, r, call, Settings{}.Prepared(), &exchange{}, time.Minute, func(in *inCall) (*backend.Call, error) {
+			for _, what := range []string{"secret", "open"} {
+				m := parsed(t, fmt.Sprintf(updated, what))
+				s.deliver(nil, m, m.Raw)
+			}
+			in.stream.push(event{frame: []byte(`"answer"`), last: true})
+			return nil, nil
+		})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		for _, part := range []string{"secret", "open", "answer"} {
+			if strings.Contains(w.Body.String(), part) != slices.Contains(want, part) {
+				t.Errorf("%s: told %q, want %q", name, w.Body, want)
+			}
 		}
 	}
 }
