@@ -2,18 +2,26 @@ package answer
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
 // Sent sees to it that the headers of an answer that is begun have been sent: what is taken out
 // of them afterwards is missing in logs, and nowhere else. Over HTTP/3 quic-go holds a short
-// answer back, with its headers, until the handler returns.
+// answer back, with its headers, until the handler returns. A client that takes nothing holds that
+// up for no longer than sendTime.
 func Sent(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor >= 3 {
-		_ = http.NewResponseController(w).Flush() // a client that has gone is told nothing
+	if r.ProtoMajor < 3 {
+		return
 	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(sendTime))
+	_ = rc.Flush() // a client that has gone is told nothing
+	_ = rc.SetWriteDeadline(time.Time{})
 }
+
+const sendTime = 30 * time.Second
 
 // ForgetSession takes the session's id out of the headers of an answer that is begun, if it is
 // there. Access logs read what remains, and the id is a secret.

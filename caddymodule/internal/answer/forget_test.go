@@ -3,7 +3,10 @@ package answer
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
@@ -39,4 +42,37 @@ func TestForgottenSessionHasBeenSent(t *testing.T) {
 	if w.sent.Get(protocol.HeaderSession) != "id" || w.header.Get(protocol.HeaderSession) != "" {
 		t.Errorf("sent %v, remain %v", w.sent, w.header)
 	}
+}
+
+// full is the answer to a client that takes no byte of it, which may do so for ever.
+type full struct {
+	late
+	deadline time.Time
+}
+
+func (f *full) SetWriteDeadline(t time.Time) error {
+	f.deadline = t
+	return nil
+}
+
+func (f *full) FlushError() error {
+	wait := 1000 * time.Hour
+	if !f.deadline.IsZero() {
+		wait = time.Until(f.deadline)
+	}
+	time.Sleep(wait)
+	return os.ErrDeadlineExceeded
+}
+
+func TestAClientThatTakesNothingHoldsUpNoHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+		r.ProtoMajor = 3
+		w := &full{late: late{header: http.Header{protocol.HeaderSession: {"id"}}}}
+		began := time.Now()
+		ForgetSession(w, r)
+		if took := time.Since(began); took != sendTime || !w.deadline.IsZero() || w.header.Get(protocol.HeaderSession) != "" {
+			t.Errorf("it took %v, the deadline is %v, remain %v", took, w.deadline, w.header)
+		}
+	})
 }
