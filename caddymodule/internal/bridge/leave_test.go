@@ -107,6 +107,7 @@ func TestASilentCallIsResumedAgainAndAgain(t *testing.T) {
 		}
 		stream.ends()
 	}
+	g.bridge.lifespan = lifespan // the answer may come later than that
 	g.notify("notifications/release", ``, s...)
 	g.resume(t.Context(), s, stream.last).says(`{"jsonrpc":"2.0","id":1,"result":{"released":true}}`)
 }
