@@ -158,8 +158,7 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	case *secrets:
 		again.restore(r)
 		d.cover(r)
-		defer forgetSecrets(w, r)
-		return d.chain.ServeHTTP(w, r)
+		return d.serve(w, r)
 	case *failure:
 		return again.resume(w, r)
 	}
@@ -177,13 +176,25 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	}
 	s := d.take(r, server.Logs.ShouldLogCredentials)
 	if s == nil {
-		defer forgetSecrets(w, r)
-		return d.chain.ServeHTTP(w, r)
+		return d.serve(w, r)
 	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true) // this first time
 	w.Header().Del("Alt-Svc")                                 // the server adds it again
 	serveAgain(server, w, r.WithContext(context.WithValue(r.Context(), redactedKey{}, s)))
 	return nil // the server has dealt with the error, if there was one
+}
+
+// serve has the server's own routes answer, and keeps what is secret in the answer from the access
+// log.
+func (d *redactor) serve(w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		failed := err
+		if server := d.rerouting.server; server.Errors != nil && len(server.Errors.Routes) > 0 {
+			failed = nil // these answer it: see [errorRoutes]
+		}
+		forgetSecrets(w, r, failed)
+	}()
+	return d.chain.ServeHTTP(w, r)
 }
 
 // serveAgain passes a request through the server once more. That applies the server's idle

@@ -170,17 +170,18 @@ func TestRedirectsLogNoToken(t *testing.T) {
 		w.Header().Set("Location", "/there?"+r.URL.RawQuery)
 		w.WriteHeader(http.StatusFound)
 	})
-	server, log := logging(t, "", besideEndpoint("log\nredir /here /there?{query}\nredir /login /form?next={uri}\nreverse_proxy /proxied "+b.host))
+	server, log := logging(t, "", besideEndpoint("log\nredir /here /there?{query}\nredir /login /form?next={uri}\nredir /bare /form?{uri}\nredir /app /#{uri}\nreverse_proxy /proxied "+b.host))
 	for path, location := range map[string]string{
 		"/here": "/there?access_token=the-secret-query", "/proxied": "/there?access_token=the-secret-query",
-		"/login": "/form?next=/login?access_token=the-secret-query",
+		"/login": "/form?next=/login?access_token=the-secret-query", "/bare": "/form?/bare?access_token=the-secret-query",
+		"/app": "/#/app?access_token=the-secret-query",
 	} {
 		if w := ask(server, path+"?access_token=the-secret-query"); w.Result().Header.Get("Location") != location {
 			t.Errorf("%s: %d %v", path, w.Code, w.Result().Header)
 		}
 	}
 	holds(t, log(), "upstream roundtrip", "handled request")
-	for _, shown := range []string{`"Location":["/there?access_token=REDACTED"]`, `"Location":["/form?next=REDACTED"]`} {
+	for _, shown := range []string{`"Location":["/there?access_token=REDACTED"]`, `"Location":["/form?next=REDACTED"]`, `"Location":["/form?REDACTED"]`, `"Location":["/#REDACTED"]`} {
 		if !strings.Contains(log(), shown) {
 			t.Errorf("no entry has %s:\n%s", shown, log())
 		}
@@ -217,4 +218,31 @@ func TestInterimAnswersPass(t *testing.T) {
 		t.Errorf("the ids are %v", ids)
 	}
 	holds(t, log(), "upstream roundtrip")
+}
+
+// An error that nobody handles is answered with the headers that were there, of which no secret is
+// logged.
+func TestFailedAnswersLeaveNoSecretInTheLogs(t *testing.T) {
+	b := serveBehind(t, "b", nil)
+	fails := `log
+	reverse_proxy /fails ` + b.host + ` {
+		handle_response {
+			copy_response_headers
+			error 502
+		}
+	}`
+	for name, routes := range map[string]string{
+		"no routes for errors": "", "none that matches": "\nhandle_errors 404 {\nrespond 200\n}", "failing routes": "\nhandle_errors {\nerror 503\n}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, log := logging(t, "", besideEndpoint(fails+routes))
+			if w := ask(server, "/fails"); w.Code != http.StatusBadGateway || w.Result().Header.Get("Mcp-Session-Id") != "the-secret-answer" {
+				t.Errorf("%d %v", w.Code, w.Result().Header)
+			}
+			holds(t, log(), "handled request")
+			if !strings.Contains(log(), `"status":502,"resp_headers"`) {
+				t.Errorf("the status is missing:\n%s", log())
+			}
+		})
+	}
 }

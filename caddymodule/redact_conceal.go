@@ -128,11 +128,16 @@ func withoutTokens(uri string) (string, bool) {
 
 // forgetSecrets takes what is secret out of an answer's headers once they have been sent, where
 // an access log reads them. The recorder tells that they are to be sent, which a handler need not
-// see to for an answer without a body. An id in a trailer is not sent either way: it would be
-// logged before.
-func forgetSecrets(w http.ResponseWriter, r *http.Request) {
+// see to for an answer without a body. An answer that has failed Caddy would begin later, with the
+// headers that are there: so it is begun here. An id in a trailer is not sent either way: it would
+// be logged before.
+func forgetSecrets(w http.ResponseWriter, r *http.Request, failed error) {
 	record, ok := w.(caddyhttp.ResponseRecorder)
-	if !ok || record.Status() < http.StatusOK && record.Status() != http.StatusSwitchingProtocols {
+	if !ok {
+		return
+	}
+	begun := record.Status() >= http.StatusOK || record.Status() == http.StatusSwitchingProtocols
+	if !begun && failed == nil {
 		return
 	}
 	h := w.Header()
@@ -146,6 +151,9 @@ func forgetSecrets(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(shown) == 0 {
 		return
+	}
+	if !begun {
+		w.WriteHeader(statusOf(failed))
 	}
 	answer.Sent(w, r)
 	for name, values := range shown {

@@ -85,13 +85,18 @@ func (f *failure) resume(w http.ResponseWriter, r *http.Request) error {
 	return f.err
 }
 
-// settle answers an error in Caddy's place, which would log the request with it.
-func settle(w http.ResponseWriter, err error, logger *slog.Logger) error {
-	status := http.StatusInternalServerError
+// statusOf is the status that an error is answered with.
+func statusOf(err error) int {
 	var fault caddyhttp.HandlerError
 	if errors.As(err, &fault) && fault.StatusCode != 0 {
-		status = fault.StatusCode
+		return fault.StatusCode
 	}
+	return http.StatusInternalServerError
+}
+
+// settle answers an error in Caddy's place, which would log the request with it.
+func settle(w http.ResponseWriter, err error, logger *slog.Logger) error {
+	status := statusOf(err)
 	logger.Error("what stands behind has failed", "status", status, "error", err)
 	w.WriteHeader(status)
 	return nil

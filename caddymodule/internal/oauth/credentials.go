@@ -117,23 +117,34 @@ func isToken(pair string) bool {
 	return strings.EqualFold(unescaped(name), "access_token")
 }
 
+// unescaped reads a name or a value as lenient servers do, for which a % that begins no escape
+// stands for itself.
 func unescaped(s string) string {
 	if plain, err := url.QueryUnescape(s); err == nil {
 		return plain
 	}
-	return s
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteByte(s[i])
+		if s[i] == '%' {
+			if _, err := url.QueryUnescape(s[i:min(i+3, len(s))]); err != nil {
+				b.WriteString("25")
+			}
+		}
+	}
+	plain, _ := url.QueryUnescape(b.String()) // all that could be wrong is mended
+	return plain
 }
 
-// leadsToToken says whether a pair's value is an address that has a token itself, as that of
-// the page to come back to may. Addresses within addresses are not followed further than depth.
-func leadsToToken(pair string, depth int) bool {
-	_, value, _ := strings.Cut(pair, "=")
-	value = unescaped(value)
-	i := strings.IndexAny(value, "?#")
+// leadsToToken says whether in a name or a value stands an address that has a token itself, as that
+// of the page to come back to may. Addresses within addresses are not followed further than depth.
+func leadsToToken(text string, depth int) bool {
+	text = unescaped(text)
+	i := strings.IndexAny(text, "?#")
 	if i < 0 || depth == 0 {
-		return i >= 0
+		return i >= 0 && strings.ContainsAny(text[i:], "=%") // or there is no value to a name
 	}
-	for pair := range pairs(value[i+1:]) {
+	for pair := range pairs(text[i+1:]) {
 		if isToken(pair) || leadsToToken(pair, depth-1) {
 			return true
 		}
@@ -154,10 +165,12 @@ func RedactQuery(query, mark string) (string, bool) {
 			pair, separator = rest[:i], rest[i:i+1]
 		}
 		rest = rest[len(pair)+len(separator):]
-		if isToken(pair) || leadsToToken(pair, depth) {
-			found = true
-			name, _, _ := strings.Cut(pair, "=")
-			pair = name + "=" + mark
+		name, value, _ := strings.Cut(pair, "=")
+		switch {
+		case isToken(pair), leadsToToken(value, depth):
+			found, pair = true, name+"="+mark
+		case leadsToToken(pair, depth): // it is an address, and not the value of a name
+			found, pair = true, mark
 		}
 		b.WriteString(pair + separator)
 	}

@@ -178,6 +178,17 @@ func TestTokensInAnAddressWithinAQueryAreRedacted(t *testing.T) {
 		"next=%2Fmcp%3Fa%3D1%26Access_Token%3Dthe-token":             "next=MARK",
 		"next=%2Fcallback%23access_token%3Dthe-token":                "next=MARK",
 		"next=%2Fa%3Fnext%3D%252Fmcp%253Faccess_token%253Dthe-token": "next=MARK",
+		// servers read on behind a % that begins no escape
+		"next=%2Fmcp%3Faccess_token%3Dthe-token%26rate%3D100%": "next=MARK",
+		"next=%zz%2Fmcp%3Faccess_token%3Dthe-token":            "next=MARK",
+		// the address is all there is
+		"/mcp?access_token=the-token":         "MARK",
+		"%2Fmcp%3Faccess_token%3Dthe-token":   "MARK",
+		"done#access_token=the-token":         "MARK",
+		"?access_token=the-token":             "MARK",
+		"</style.css?2>, </x?access_token=t>": "MARK",
+		"/mcp?a=1":                            "",
+		"x?????????":                          "",
 	} {
 		got, found := RedactQuery(query, "MARK")
 		if found != (want != "") || found && got != want || !found && got != query {
