@@ -107,6 +107,7 @@ type directive struct {
 	stdio     *Stdio
 	withOAuth bool
 	at        caddyfile.Dispenser // the word oauth
+	stdioAt   caddyfile.Dispenser // the word stdio
 	between   json.RawMessage     // of handlers between the two, or nil
 }
 
@@ -195,22 +196,6 @@ func (m *directive) parse(d *caddyfile.Dispenser) error {
 	})
 }
 
-func (m *directive) check(d *caddyfile.Dispenser) error {
-	switch {
-	case len(m.stdio.Command) == 0:
-		return d.Err("mcp: no server: write \"stdio <command>\"")
-	case !m.withOAuth && m.stdio.Anonymous == "":
-		return d.Err("mcp: nobody is let in: write \"oauth <issuer>\", or \"anonymous\" to serve without login")
-	case m.withOAuth && m.stdio.Anonymous != "":
-		return d.Err("mcp: oauth and anonymous exclude one another")
-	case !m.withOAuth && m.oauth.Scopes != nil:
-		return d.Err("mcp: scopes come from tokens: they need oauth")
-	case !m.withOAuth && m.between != nil:
-		return d.Err("mcp: handle stands behind the login: it needs oauth")
-	}
-	return m.checkValues()
-}
-
 // route makes the one route of the directive. Both handlers are given the same resource,
 // since mcp_stdio serves what was admitted for its own only.
 func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
@@ -219,7 +204,6 @@ func (m *directive) route(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, 
 	}
 	var handlers []json.RawMessage
 	if m.withOAuth {
-		m.stdio.Origins = nil // mcp_oauth decides
 		m.stdio.Resource = m.oauth.Resource
 		handlers = append(handlers, caddyconfig.JSONModuleObject(m.oauth, "handler", "mcp_oauth", nil))
 		if m.between != nil {
@@ -322,6 +306,7 @@ func (m *directive) parseAudit(d *caddyfile.Dispenser) error {
 }
 
 func (m *directive) parseStdio(d *caddyfile.Dispenser) error {
+	m.stdioAt = *d
 	m.stdio.Command = d.RemainingArgs()
 	if len(m.stdio.Command) == 0 {
 		return d.Err("stdio takes the command to run, such as \"stdio snapshotd\"")

@@ -2,14 +2,11 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-
-	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
 // parseMCPOAuth reads the mcp_oauth directive, for a server that speaks HTTP itself and
@@ -59,35 +56,6 @@ func parseMCPOAuth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) 
 		d.oauth.Path = d.path
 	}
 	return d.routed(h, []json.RawMessage{caddyconfig.JSONModuleObject(d.oauth, "handler", "mcp_oauth", nil)}), nil
-}
-
-// checkValues refuses what Provision would, but knows the file and the line. What is known
-// only where the gateway runs is left to that: placeholders, and files.
-func (m *directive) checkValues() error {
-	if err := m.checkPath(); err != nil {
-		return err
-	}
-	if !m.withOAuth || slices.ContainsFunc(m.oauth.values(), func(value *string) bool { return strings.Contains(*value, "{") }) {
-		return nil
-	}
-	cfg := m.oauth.config()
-	cfg.Introspection = nil
-	if _, err := m.oauth.tryOut(cfg); err != nil {
-		return m.at.WrapErr(err)
-	}
-	return nil
-}
-
-// checkPath refuses a path of which no resource can be made, unless one is written.
-func (m *directive) checkPath() error {
-	if !m.withOAuth || m.oauth.Resource != "" || m.path == "" {
-		return nil
-	}
-	_, err := oauth.CanonicalResource("https://mcp.example.com" + m.path)
-	if err != nil || strings.Contains(m.path, "%") {
-		return m.at.Errf("the path %q is not as it stands in an address: write the public address, such as \"resource https://mcp.example.com/mcp\"", m.path)
-	}
-	return nil
 }
 
 // parseBodyLimit reads the limits that hold for a server behind a proxy: what a user may

@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -33,9 +35,29 @@ type envTemplate struct {
 	value template
 }
 
+// tryOut refuses values that are wrong by themselves or beside others. The replacer fills in what
+// is known before a process starts.
+func (s *Stdio) tryOut(repl *caddy.Replacer) (launchTemplates, error) {
+	if err := s.check(); err != nil {
+		return launchTemplates{}, err
+	}
+	t, err := s.parse(repl)
+	switch {
+	case err != nil:
+	case s.Per == perShared && t.fixed == nil:
+		err = errors.New("stdio: a placeholder such as {mcp.user} differs between users, and per shared has one process for all of them: write \"per user\" or leave the placeholder out")
+	case s.Prewarm > 0 && t.fixed == nil:
+		err = errors.New("prewarm: a process that is started beforehand has no user yet, so no placeholder such as {mcp.user} may stand in its arguments, dir or env: leave it out, or prewarm")
+	case s.Prewarm > 0 && t.userEnv && s.Anonymous == "":
+		err = errors.New("prewarm: a process that is started beforehand cannot have its user in the environment: write \"identity meta\" beside stdio, so that the user stands in each message only")
+	case s.Anonymous != "" && t.fixed == nil:
+		err = errors.New("stdio: a placeholder such as {mcp.user} needs a verified user, and anonymous asks for none")
+	}
+	return t, err
+}
+
 // parse reads the templates, and refuses what cannot be filled in when a process starts.
-func (s *Stdio) parse() (launchTemplates, error) {
-	repl := caddy.NewReplacer()
+func (s *Stdio) parse(repl *caddy.Replacer) (launchTemplates, error) {
 	t := launchTemplates{passEnv: s.PassEnv, userEnv: s.Per != perShared && (s.mode() == "both" || s.mode() == "env")}
 	static := true
 	for i, arg := range s.Command {
@@ -49,18 +71,17 @@ func (s *Stdio) parse() (launchTemplates, error) {
 		static = static && parsed.static()
 		t.command = append(t.command, parsed)
 	}
-	for name, value := range s.Env {
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		if err := checkEnvName(name); err != nil {
 			return t, err
 		}
-		parsed, err := parseTemplate(repl, value)
+		parsed, err := parseTemplate(repl, s.Env[name])
 		if err != nil {
 			return t, fmt.Errorf("env %s: %w", name, err)
 		}
 		static = static && parsed.static()
 		t.env = append(t.env, envTemplate{name, parsed})
 	}
-	slices.SortFunc(t.env, func(a, b envTemplate) int { return strings.Compare(a.name, b.name) })
 	for _, name := range s.PassEnv {
 		if err := checkEnvName(name); err != nil {
 			return t, err

@@ -82,7 +82,7 @@ func TestLaunchDigestTellsUsersApartOnlyWhereTemplatesDo(t *testing.T) {
 	bob := principal(nil)
 	bob.Subject, bob.User = "bob", "bobbobbobbobbobbobbobbobbo"
 	digest := func(s *Stdio, p *oauth.Principal) string {
-		templates, err := s.parse()
+		templates, err := s.parse(caddy.NewReplacer())
 		if err != nil {
 			t.Fatal(err)
 		}

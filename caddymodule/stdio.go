@@ -141,24 +141,9 @@ func (*Stdio) CaddyModule() caddy.ModuleInfo {
 func (s *Stdio) Provision(ctx caddy.Context) error {
 	s.logger = ctx.Slogger()
 	s.keeper = newGatekeeper()
-	if err := s.check(); err != nil {
-		return err
-	}
 	var err error
-	if s.templates, err = s.parse(); err != nil {
+	if s.templates, err = s.tryOut(caddy.NewReplacer()); err != nil {
 		return err
-	}
-	if s.Per == perShared && s.templates.fixed == nil {
-		return errors.New("stdio: a placeholder such as {mcp.user} differs between users, and per shared has one process for all of them: write \"per user\" or leave the placeholder out")
-	}
-	if s.Prewarm > 0 && s.templates.fixed == nil {
-		return errors.New("prewarm: a process that is started beforehand has no user yet, so no placeholder such as {mcp.user} may stand in its arguments, dir or env: leave it out, or prewarm")
-	}
-	if s.Prewarm > 0 && s.templates.userEnv && s.Anonymous == "" {
-		return errors.New("prewarm: a process that is started beforehand cannot have its user in the environment: write \"identity meta\" beside stdio, so that the user stands in each message only")
-	}
-	if s.Anonymous != "" && s.templates.fixed == nil {
-		return errors.New("stdio: a placeholder such as {mcp.user} needs a verified user, and anonymous asks for none")
 	}
 	if s.Resource != "" {
 		resource, err := caddy.NewReplacer().ReplaceOrErr(s.Resource, true, true)
