@@ -9,7 +9,7 @@ import (
 // else that is known by its step in the walk only.
 type condition struct {
 	hosts, paths []string
-	rewrites     int // how many may have changed the path before it is looked at
+	changes      int // how many may have changed the host, or the path, before it is looked at
 	step         int
 	rest         bool // what earlier routes of a group leave over
 }
@@ -36,10 +36,10 @@ func (t trail) admits(other trail) bool {
 func (c condition) follows(from condition) bool {
 	switch {
 	case c.hosts != nil:
-		return from.hosts != nil && within(from.hosts, c.hosts, hostWithin)
+		return from.hosts != nil && c.changes == from.changes && within(from.hosts, c.hosts, hostWithin)
 	case c.paths != nil:
 		paths := slices.DeleteFunc(slices.Clone(from.paths), isWellKnown)
-		return len(paths) > 0 && c.rewrites == from.rewrites && within(paths, c.paths, pathWithin)
+		return len(paths) > 0 && c.changes == from.changes && within(paths, c.paths, pathWithin)
 	}
 	return c.step != 0 && c.step == from.step
 }

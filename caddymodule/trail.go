@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
@@ -52,6 +53,7 @@ type walker struct {
 	visiting map[string]bool // named routes that are being walked, which may call one another
 	steps    int             // taken so far: each has a number of its own, the same in every walk
 	rewrites int             // seen so far
+	renames  int             // seen so far: what may have changed the Host header
 }
 
 func (w *walker) step() int {
@@ -99,6 +101,9 @@ func (w *walker) handlers(handlers []caddyhttp.MiddlewareHandler, t trail) bool 
 			t.rewritten = true
 			w.rewrites++
 		default:
+			if edit, ok := h.(*headers.Handler); ok && edit.Request != nil {
+				w.renames++
+			}
 			there := t
 			there.behind, there.order = handlers[i+1:], w.step()
 			w.visit(h, there)
@@ -114,9 +119,9 @@ func (w *walker) through(t trail, set caddyhttp.MatcherSet) trail {
 	for _, matcher := range set {
 		switch m := matcher.(type) {
 		case caddyhttp.MatchHost:
-			t = t.under(m)
+			t = t.under(m, w.renames)
 		case *caddyhttp.MatchHost:
-			t = t.under(*m)
+			t = t.under(*m, w.renames)
 		case caddyhttp.MatchPath:
 			t = t.at(m, w.rewrites)
 		case *caddyhttp.MatchPath:
@@ -131,19 +136,19 @@ func (w *walker) through(t trail, set caddyhttp.MatcherSet) trail {
 	return t
 }
 
-// under narrows a trail to hosts.
-func (t trail) under(hosts caddyhttp.MatchHost) trail {
+// under narrows a trail to hosts, of which the request's may be the result of renames.
+func (t trail) under(hosts caddyhttp.MatchHost, renames int) trail {
 	if t.outermost == nil {
 		t.outermost = hosts
 	}
 	t.hosts = hosts
-	return t.meeting(condition{hosts: hosts})
+	return t.meeting(condition{hosts: hosts, changes: renames})
 }
 
 // at narrows a trail to paths, of which the request's may be the result of rewrites.
 func (t trail) at(paths caddyhttp.MatchPath, rewrites int) trail {
 	t.paths = paths
-	return t.meeting(condition{paths: paths, rewrites: rewrites})
+	return t.meeting(condition{paths: paths, changes: rewrites})
 }
 
 func (t trail) meeting(c condition) trail {

@@ -6,20 +6,32 @@ import (
 	"strings"
 )
 
-// checkTwice refuses a handler that no request comes to, since another before it answers them
+// checkTwice refuses a handler that no request comes to, since others before it answer them
 // all: its rules would hold for nobody. The trails are those of the handlers.
 func checkTwice(handlers []starter, all [][]trail) error {
 	for i, trails := range all {
-		for j, others := range all {
-			if i == j || !isEntry(handlers[i]) || !isEntry(handlers[j]) {
-				continue
+		var dead error
+		for _, t := range trails {
+			if dead = checkReached(i, t, handlers, all); dead == nil {
+				break
 			}
-			for _, t := range trails {
-				if k := slices.IndexFunc(others, func(first trail) bool { return first.covers(t) }); k >= 0 {
-					return fmt.Errorf("%s and %s stand at %s: the first would answer all requests, and the second none; %s",
-						directiveOf(handlers[j], others[k]), directiveOf(handlers[i], t), t.where(), remedy(others[k], t))
-				}
-			}
+		}
+		if dead != nil {
+			return dead
+		}
+	}
+	return nil
+}
+
+// checkReached is an error if no request takes a trail of the handler with a number to its end.
+func checkReached(i int, t trail, handlers []starter, all [][]trail) error {
+	for j, others := range all {
+		if i == j || !isEntry(handlers[i]) || !isEntry(handlers[j]) {
+			continue
+		}
+		if k := slices.IndexFunc(others, func(first trail) bool { return first.covers(t) }); k >= 0 {
+			return fmt.Errorf("%s and %s stand at %s: the first would answer all requests, and the second none; %s",
+				directiveOf(handlers[j], others[k]), directiveOf(handlers[i], t), t.where(), remedy(others[k], t))
 		}
 	}
 	return nil
