@@ -61,6 +61,11 @@ func TestQuickstart(t *testing.T) {
 	if err := json.Unmarshal([]byte(line), &r); err != nil || r.Resource != r.URL || r.Tokens["alice"] == "" || r.Tokens["bob"] == "" {
 		t.Fatalf("%v in %s", err, line)
 	}
+	for line := range strings.Lines(progress.text()) {
+		if strings.HasPrefix(line, "{") {
+			t.Errorf("it says to people %s", line)
+		}
+	}
 	g := trusting(t, r)
 	for era, version := range eras {
 		t.Run(era, func(t *testing.T) {

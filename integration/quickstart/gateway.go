@@ -82,6 +82,13 @@ https://localhost:%d {
 	return b.String()
 }
 
+// plainLog is loaded first: Caddy tells its log on standard error, a line of JSON, that all goes to
+// another from then on. What is worse than that is still told there.
+const plainLog = `{
+	"admin": {"disabled": true, "config": {"persist": false}},
+	"logging": {"logs": {"default": {"level": "WARN", "exclude": ["admin"]}}}
+}`
+
 // start runs Caddy and waits until a client could connect.
 func (g *gateway) start() error {
 	text := []byte(g.caddyfile())
@@ -96,8 +103,10 @@ func (g *gateway) start() error {
 	for _, warning := range warnings {
 		fmt.Fprintln(os.Stderr, "quickstart:", warning.String())
 	}
-	if err := caddy.Load(config, true); err != nil {
-		return fmt.Errorf("starting Caddy: %w", err)
+	for _, config := range [][]byte{[]byte(plainLog), config} {
+		if err := caddy.Load(config, true); err != nil {
+			return fmt.Errorf("starting Caddy: %w", err)
+		}
 	}
 	return g.await(30 * time.Second)
 }
