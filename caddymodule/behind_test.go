@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -88,6 +89,24 @@ func ask(server http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	server.ServeHTTP(w, secretRequest("mcp.example.com", path))
 	return w
+}
+
+// fetch asks for what is at an address, over a connection and under the name of the endpoint's
+// site. The error is that of the answer's body.
+func fetch(ctx context.Context, t *testing.T, address string) (*http.Response, string, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "mcp.example.com"
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return response, string(text), err
 }
 
 // holds fails if a log has a secret in it, or not an entry of the kind that might have had.

@@ -142,18 +142,8 @@ func TestTrailersLeaveNoSecretInTheLogs(t *testing.T) {
 	front := httptest.NewServer(server)
 	defer front.Close()
 	for _, path := range []string{"/broken", "/announced", "/unannounced"} {
-		r, err := http.NewRequest(http.MethodGet, front.URL+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Host = "mcp.example.com"
-		response, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if broken := path == "/broken"; (err != nil) != broken || string(text) != "some" || !broken && response.Trailer.Get("X-Sum") != "12" {
+		response, text, err := fetch(t.Context(), t, front.URL+path)
+		if broken := path == "/broken"; (err != nil) != broken || text != "some" || !broken && response.Trailer.Get("X-Sum") != "12" {
 			t.Errorf("%s: %q %v, and the trailer %v", path, text, err, response.Trailer)
 		}
 	}
@@ -204,16 +194,10 @@ func TestInterimAnswersPass(t *testing.T) {
 		ids = append(ids, h.Get("Mcp-Session-Id"))
 		return nil
 	}})
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, front.URL+"/x", nil)
+	response, _, err := fetch(ctx, t, front.URL+"/x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Host = "mcp.example.com"
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
 	if ids = append(ids, response.Header.Get("Mcp-Session-Id")); len(ids) != 4 || len(slices.Compact(ids)) != 1 || ids[0] != "the-secret-answer" {
 		t.Errorf("the ids are %v", ids)
 	}

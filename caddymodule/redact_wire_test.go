@@ -12,33 +12,13 @@ import (
 	"time"
 )
 
-// upgrading takes every connection over, and sends back one line.
-func upgrading(t *testing.T) (address string) {
-	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		conn, both, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		fmt.Fprint(both, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-		_ = both.Flush()
-		line, _ := both.ReadString('\n')
-		fmt.Fprint(both, line)
-		_ = both.Flush()
-	}))
-	t.Cleanup(s.Close)
-	return s.Listener.Addr().String()
-}
-
 // What is between a client and a handler on the wire goes on through both passes: the wait for
 // a 100, a connection that is kept, and one that is taken over.
 func TestSecondPassKeepsTheWire(t *testing.T) {
 	server, log := logging(t, "", `http://mcp.example.com {
 		log
 		respond /body "{http.request.body}"
-		reverse_proxy /upgrade `+upgrading(t)+`
+		reverse_proxy /upgrade `+serveBehind(t, "b", switches(t)).host+`
 		handle /mcp {
 			`+guarded("mcp.example.com/mcp")+`
 		}

@@ -9,12 +9,7 @@ import (
 // The server is told that nobody waits for that either.
 func TestACallThatEndsWhileItIsMadeAgainIsCancelled(t *testing.T) {
 	g := open(t, nil, modernOnly...)
-	header := g.asking("alice")
-	s := g.find(header)
-	resp := g.post(tool(`1`, "wants", ``), header...)
-	for range 3 {
-		resp.next()
-	}
+	s, _, _ := g.wanting()
 	s.mu.Lock()
 	var in *inCall
 	for _, in = range s.calls {

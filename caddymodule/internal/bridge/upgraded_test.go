@@ -162,6 +162,18 @@ func TestAServerThatDoesNotTakeTheInputHasEnded(t *testing.T) {
 	}
 }
 
+// wanting is a call of alice's that waits for the answers to two questions, snapgate-1 and
+// snapgate-2.
+func (g *gateway) wanting() (s *session, header []string, resp *reader) {
+	g.t.Helper()
+	header = g.asking("alice")
+	resp = g.post(tool(`1`, "wants", ``), header...)
+	for range 3 { // where it would resume, and the questions
+		resp.next()
+	}
+	return g.find(header), header, resp
+}
+
 // A client that refuses, cancels, leaves or falls silent ends its call and leaves nothing.
 func TestACallThatWaitsForInputEnds(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -181,12 +193,7 @@ func TestACallThatWaitsForInputEnds(t *testing.T) {
 					s.CallTimeout = 2 * time.Second
 				}
 			}, modernOnly...)
-			header := g.asking("alice")
-			s := g.find(header)
-			resp := g.post(tool(`1`, "wants", ``), header...)
-			for range 3 {
-				resp.next()
-			}
+			s, header, resp := g.wanting()
 			tc.end(g, header)
 			if _, data := resp.next(); !strings.Contains(data, tc.want) {
 				t.Errorf("the call ends with %s, want %q", data, tc.want)
@@ -317,12 +324,7 @@ func (p *pooled) quiet() bool {
 // A process that ends while the client is asked has nobody to make the call to again.
 func TestInputForAProcessThatHasEndedEndsTheCall(t *testing.T) {
 	g := open(t, nil, modernOnly...)
-	header := g.asking("alice")
-	s := g.find(header)
-	resp := g.post(tool(`1`, "wants", ``), header...)
-	for range 3 {
-		resp.next()
-	}
+	s, header, resp := g.wanting()
 	g.post(tool(`2`, "die", ``), header...).body()
 	g.respond(`{"jsonrpc":"2.0","id":"snapgate-1","result":{"action":"cancel"}}`, header...)
 	g.respond(`{"jsonrpc":"2.0","id":"snapgate-2","result":{"roots":[]}}`, header...)
