@@ -126,15 +126,15 @@ func unescaped(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		b.WriteByte(s[i])
-		if s[i] == '%' {
-			if _, err := url.QueryUnescape(s[i:min(i+3, len(s))]); err != nil {
-				b.WriteString("25")
-			}
+		if s[i] == '%' && !(i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2])) {
+			b.WriteString("25")
 		}
 	}
 	plain, _ := url.QueryUnescape(b.String()) // all that could be wrong is mended
 	return plain
 }
+
+func isHex(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
 
 // leadsToToken says whether in a name or a value stands an address that has a token itself, as that
 // of the page to come back to may. Addresses within addresses are not followed further than depth.
