@@ -12,12 +12,9 @@ import (
 
 // pass gives an admitted call to the next handler. What mcp_stdio does for the calls that
 // it carries is done here for those of any other handler.
-func (o *OAuth) pass(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) (err error) {
+func (o *OAuth) pass(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) error {
 	defer func() {
 		if !p.settled {
-			if err == nil { // or the answer may not be begun
-				answer.ForgetSession(w, r)
-			}
 			bridge.RecordPassed(o.audit, p.call)
 		}
 	}()

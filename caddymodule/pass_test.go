@@ -208,6 +208,25 @@ func TestFaultBehindACutAnswerIsCaddys(t *testing.T) {
 	}))
 }
 
+// heldBack is the answer behind a handler such as encode, which begins one without a body when all
+// behind it has returned.
+type heldBack struct{ *httptest.ResponseRecorder }
+
+func (heldBack) WriteHeader(int) {}
+
+func TestAnswerWithoutABodyKeepsItsSession(t *testing.T) {
+	r, _ := callOf(t, `"method":"notifications/initialized"`)
+	w := heldBack{httptest.NewRecorder()}
+	err := inFront(t, "").pass(w, r, admitted(r), caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set(protocol.HeaderSession, "id")
+		w.WriteHeader(http.StatusAccepted)
+		return nil
+	}))
+	if id := w.Header().Get(protocol.HeaderSession); err != nil || !strings.HasSuffix(id, "id") {
+		t.Errorf("%v, and the session is %q", err, id)
+	}
+}
+
 // What it costs to pass a call of which nothing is read, beside a handler alone.
 func BenchmarkPass(b *testing.B) {
 	behind := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
