@@ -184,17 +184,14 @@ func (d *redactor) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	return nil // the server has dealt with the error, if there was one
 }
 
-// serve has the server's own routes answer, and keeps what is secret in the answer from the access
-// log.
-func (d *redactor) serve(w http.ResponseWriter, r *http.Request) (err error) {
-	defer func() {
-		failed := err
+// serve has the server's own routes answer.
+func (d *redactor) serve(w http.ResponseWriter, r *http.Request) error {
+	return serveForgetful(d.chain, w, r, func(err error) error {
 		if server := d.rerouting.server; server.Errors != nil && len(server.Errors.Routes) > 0 {
-			failed = nil // these answer it: see [errorRoutes]
+			return nil // these answer it: see [errorRoutes]
 		}
-		forgetSecrets(w, r, failed)
-	}()
-	return d.chain.ServeHTTP(w, r)
+		return err
+	})
 }
 
 // serveAgain passes a request through the server once more. That applies the server's idle

@@ -8,7 +8,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
@@ -124,43 +123,6 @@ func withoutTokens(uri string) (string, bool) {
 		return uri, false
 	}
 	return uri[:i+1] + query, true
-}
-
-// forgetSecrets takes what is secret out of an answer's headers once they have been sent, where
-// an access log reads them. The recorder tells that they are to be sent, which a handler need not
-// see to for an answer without a body. An answer that has failed Caddy would begin later, with the
-// headers that are there: so it is begun here. An id in a trailer is not sent either way: it would
-// be logged before.
-func forgetSecrets(w http.ResponseWriter, r *http.Request, failed error) {
-	record, ok := w.(caddyhttp.ResponseRecorder)
-	if !ok {
-		return
-	}
-	begun := record.Status() >= http.StatusOK || record.Status() == http.StatusSwitchingProtocols
-	if !begun && failed == nil {
-		return
-	}
-	h := w.Header()
-	shown := http.Header{}
-	for name, values := range h {
-		if namesSession(strings.TrimPrefix(name, http.TrailerPrefix)) {
-			shown[name] = nil
-		} else if without := withoutAnyTokens(values); without != nil {
-			shown[name] = without
-		}
-	}
-	if len(shown) == 0 {
-		return
-	}
-	if !begun {
-		w.WriteHeader(statusOf(failed))
-	}
-	answer.Sent(w, r)
-	for name, values := range shown {
-		if h[name] = values; values == nil {
-			delete(h, name)
-		}
-	}
 }
 
 // namesSession says whether a server may mean the session's id by a field's name.

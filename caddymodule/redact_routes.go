@@ -191,19 +191,15 @@ func redactErrorRoutes(ctx caddy.Context, server *caddyhttp.Server, r *rerouting
 }
 
 // ServeHTTP passes an error on to the server's own routes for errors.
-func (e *errorRoutes) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (err error) {
+func (e *errorRoutes) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	e.compile.Do(func() { e.chain = e.rerouting.compile(e.routes, nil, next) })
-	if covered(r) {
-		defer func() {
-			if err != nil { // and Caddy answers the first one
-				first, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
-				forgetSecrets(w, r, first)
-				return
-			}
-			forgetSecrets(w, r, nil)
-		}()
+	if !covered(r) {
+		return e.chain.ServeHTTP(w, r)
 	}
-	return e.chain.ServeHTTP(w, r)
+	return serveForgetful(e.chain, w, r, func(error) error {
+		first, _ := r.Context().Value(caddyhttp.ErrorCtxKey).(error)
+		return first // which Caddy answers if the routes fail
+	})
 }
 
 // Interface guards
