@@ -12,12 +12,17 @@ type beat struct {
 	quiet timeout.Timeout
 	first chan time.Time
 	timer *time.Timer // instead of both, once it is set
+	at    time.Time   // when it is due
 }
 
-// begin is for a call that may take so long.
+// begin is for a call that may take so long. One that was waited with has its beat already.
 func (b *beat) begin(silences *timeout.Queue, left time.Duration) {
-	if left < silence {
-		b.timer = time.NewTimer(left)
+	switch {
+	case b.timer != nil:
+		b.next(min(left, time.Until(b.at)))
+		return
+	case left < silence:
+		b.next(left)
 		return
 	}
 	first := make(chan time.Time, 1)
@@ -35,6 +40,7 @@ func (b *beat) due() <-chan time.Time {
 // next puts the next beat in the place of the one that is to come.
 func (b *beat) next(in time.Duration) {
 	b.quiet.End()
+	b.at = time.Now().Add(in)
 	if b.timer == nil {
 		b.timer = time.NewTimer(in)
 		return

@@ -137,6 +137,7 @@ type Bridge struct {
 
 	lifespan time.Duration // of one event stream that a client resumes
 	settling time.Duration // of calls that were cancelled
+	hush     time.Duration // of a call that waits to be sent
 	silences *timeout.Queue
 	writes   *timeout.Queue // of answers
 
@@ -180,6 +181,7 @@ func New(per Per) *Bridge {
 		per:      per,
 		lifespan: lifespan,
 		settling: settling,
+		hush:     silence,
 		silences: timeout.NewQueue(silence),
 		writes:   timeout.NewQueue(writeTime),
 		stopping: make(chan struct{}),

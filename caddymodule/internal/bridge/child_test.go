@@ -213,6 +213,12 @@ func (s *server) call(m incoming) {
 	case "mute": // and yet alive
 		os.Stdout.Close()
 		time.Sleep(time.Hour)
+	case "opens": // a URL, once
+		if m.Params.RequestState == "" {
+			s.result(m.ID, `{"resultType":"input_required","requestState":"opening","inputRequests":{"open":{"method":"elicitation/create","params":`+urlParams+`}}}`)
+			return
+		}
+		s.result(m.ID, `{"resultType":"complete","opened":true}`)
 	case "deaf": // to what comes after its question
 		s.result(m.ID, `{"resultType":"input_required","inputRequests":{"where":{"method":"roots/list"}}}`)
 		s.out.Flush()
@@ -250,6 +256,9 @@ func (s *server) call(m incoming) {
 		}
 	}
 }
+
+// urlParams are those of a question that asks to open a URL.
+const urlParams = `{"mode":"url","url":"https://a.example/?x=1&y","message":"A","elicitationId":"1"}`
 
 const capabilities = `{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{}}`
 
@@ -303,6 +312,9 @@ func (s *server) initialize(m incoming) {
 	id := m.ID
 	if told("TEST_DIE_IF") {
 		os.Exit(4)
+	}
+	for told("TEST_HOLD_IF") {
+		time.Sleep(time.Millisecond)
 	}
 	if told("TEST_SLOW_IF") {
 		time.Sleep(700 * time.Millisecond)

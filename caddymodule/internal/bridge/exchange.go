@@ -59,7 +59,9 @@ type exchange struct {
 // that ended it. If err is not nil the server has not answered, and the caller cancels
 // the call. If left is set the call goes on, and is over when [exchange.linger] returns.
 func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Time) (event, error) {
-	x.sse = newSSE(w)
+	if x.sse.w == nil {
+		x.sse = newSSE(w)
+	}
 	if x.writer == nil {
 		x.writer = x.stream.attach(1)
 	}
@@ -74,6 +76,9 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 
 	x.beat.begin(x.bridge.silences, time.Until(deadline))
 	defer x.beat.end()
+	if x.began { // before there was a stream
+		x.prelude()
+	}
 	enough := x.enough(0)
 	stopping, late := x.bridge.stopping, errTimeout
 	for {
@@ -258,7 +263,12 @@ func (x *exchange) begin() {
 	}
 	x.began = true
 	x.sse.begin(x.sessionID)
-	if x.prime && x.stream.id != "" {
+	x.prelude()
+}
+
+// prelude tells the client where it would resume, once that is known.
+func (x *exchange) prelude() {
+	if x.prime && x.stream != nil && x.stream.id != "" && !x.gone {
 		x.gone = x.sse.prime(x.stream.id, 0) != nil
 	}
 }

@@ -21,7 +21,7 @@ const queuePatience = time.Second
 // host returns a process of a legacy server for a modern caller. A call that the server
 // may interrupt with a question gets the process for itself until it has ended: questions
 // of legacy servers do not say which call they belong to.
-func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Settings, launch string) (*pooled, *answer.Refusal) {
+func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Settings, launch string, x *exchange) (*pooled, *answer.Refusal) {
 	capabilities := translate.ReadCapabilities(call.Message.Meta.Get(message.MetaClientCapabilities))
 	if b.per == PerShared {
 		capabilities = translate.Capabilities{} // of nobody could it be told whom it asks
@@ -48,7 +48,7 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 		}
 		b.mu.Unlock()
 		if p != nil {
-			refusal := p.await(ctx)
+			refusal := p.await(ctx, x)
 			if refusal == nil && p.use() {
 				return p, nil
 			}
@@ -65,6 +65,8 @@ func (b *Bridge) host(ctx context.Context, call *admission.Call, settings *Setti
 		}
 		select {
 		case <-freed:
+		case <-x.hushed():
+			x.comfort()
 		case <-b.stopping:
 			return nil, closing()
 		case <-time.After(queuePatience / 10):
@@ -193,7 +195,7 @@ func (p *pooled) hosts() *translate.Server {
 
 // hostedCall carries a call of a modern client to a legacy server. The process was
 // acquired by the caller, and is given back here or, if the call is parked, at its end.
-func (b *Bridge) hostedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled) *answer.Refusal {
+func (b *Bridge) hostedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange) *answer.Refusal {
 	m := call.Message
 	alone := p.capabilities.Any() && translate.MayAsk(m.Method)
 	giveBack := func() {
@@ -206,24 +208,25 @@ func (b *Bridge) hostedCall(w http.ResponseWriter, r *http.Request, call *admiss
 	switch {
 	case refusal != nil:
 	case m.Method == message.MethodDiscover:
-		s := &stream{request: m.ID}
-		s.push(event{frame: p.server.Discover(m.ID), last: true})
-		b.run(w, r, call, settings, &exchange{stream: s}, nil)
+		x.stream = &stream{request: m.ID}
+		x.stream.push(event{frame: p.server.Discover(m.ID), last: true})
+		b.run(w, r, call, settings, x, nil)
 	case m.Method == message.MethodListen:
-		refusal = b.listen(w, r, call, settings, p)
+		refusal = b.listen(w, r, call, settings, p, x)
 	case translate.Removed(m.Method):
 		refusal = answer.New(http.StatusNotFound, protocol.CodeMethodNotFound, "%s does not exist in protocol version %s", m.Method, call.Version)
 	default:
-		return b.sendHosted(w, r, call, settings, p, alone, giveBack)
+		return b.sendHosted(w, r, call, settings, p, x, alone, giveBack)
 	}
 	giveBack()
 	return refusal
 }
 
-func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, alone bool, giveBack func()) *answer.Refusal {
+func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange, alone bool, giveBack func()) *answer.Refusal {
 	m := call.Message
 	p.setLevel(m)
 	s := &stream{request: m.ID}
+	x.stream = s
 	if !alone {
 		defer giveBack()
 		p.enter(s, m)
@@ -232,7 +235,7 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 		if err != nil {
 			return unavailable(err)
 		}
-		b.run(w, r, call, settings, &exchange{stream: s}, sent)
+		b.run(w, r, call, settings, x, sent)
 		return nil
 	}
 	bound, err := boundTo(call)
@@ -253,7 +256,7 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 		p.release()
 		return unavailable(err)
 	}
-	b.carry(w, r, call, settings, p, &exchange{stream: s}, relay)
+	b.carry(w, r, call, settings, p, x, relay)
 	return nil
 }
 

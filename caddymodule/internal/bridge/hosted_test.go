@@ -152,6 +152,10 @@ func TestAStateIsGoodOnceForItsUserAndItsCall(t *testing.T) {
 			}
 			body, header = capable(`2`, tc.tool, tc.args, input, "X-User", "bob")
 			refused("another user", body, header...)
+			body, header = capable(`2`, tc.tool, tc.args, input, "X-Issuer", "https://other.example")
+			refused("a user of that name elsewhere", body, header...)
+			body, header = capable(`2`, tc.tool, tc.args, input, "X-Claim", "email")
+			refused("a user of that name in another claim", body, header...)
 			body, header = capable(`2`, tc.tool, saying(questionLine, secondLine), input)
 			refused("other arguments", body, header...)
 			body, header = capable(`2`, "echo", tc.args, input)

@@ -14,6 +14,8 @@ import (
 )
 
 func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) {
+	x := &exchange{}
+	x.answers(b, w)
 	var refusal *answer.Refusal
 	switch m := call.Message; {
 	case r.Method == http.MethodGet:
@@ -21,12 +23,12 @@ func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admis
 	case r.Method == http.MethodDelete:
 		refusal = b.delete(w, call, settings)
 	case m.Kind == message.Request:
-		refusal = b.legacyCall(w, r, call, settings)
+		refusal = b.legacyCall(w, r, call, settings, x)
 	default:
 		refusal = b.legacyMessage(w, r, call, settings)
 	}
 	if refusal != nil {
-		refuse(w, call, settings, refusal)
+		x.refuse(w, r, call, settings, refusal)
 	}
 }
 
@@ -76,16 +78,16 @@ func (b *Bridge) legacyMessage(w http.ResponseWriter, r *http.Request, call *adm
 	return nil
 }
 
-func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	release, refusal := b.admit(call, settings)
 	if refusal != nil {
 		return refusal
 	}
-	x := &exchange{outlive: true, prime: call.Version >= protocol.Version20251125, cleanUp: []func(){release}}
+	x.cleanUp = append(x.cleanUp, release)
 	defer x.returns()
 	if call.Message.Method == message.MethodInitialize && call.SessionID == "" {
 		if b.per != PerSession || b.servesModernOnly() {
-			return b.initializeShared(w, r, call, settings)
+			return b.initializeShared(w, r, call, settings, x)
 		}
 		return b.initialize(w, r, call, settings)
 	}
@@ -97,6 +99,7 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "The session is initialized already")
 	}
 	s.readsAs(call)
+	x.outlive, x.prime = true, call.Version >= protocol.Version20251125
 	if s.share != nil {
 		return s.sharedCall(w, r, call, settings, x)
 	}

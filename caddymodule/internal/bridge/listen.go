@@ -66,7 +66,7 @@ func subscribable(uri string, others int) *answer.Refusal {
 // listen answers subscriptions/listen. Nothing is passed on of it: a legacy server notifies
 // without being asked, save of resources, which are subscribed to once for all who listen,
 // and a modern one is asked once for all of a user.
-func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled) *answer.Refusal {
+func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange) *answer.Refusal {
 	asks, err := translate.ReadSubscriptions(call.Message)
 	if err != nil {
 		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params.notifications is not what subscriptions/listen asks for")
@@ -86,7 +86,8 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 	}
 	if p.server == nil {
 		defer p.quit(l)
-		refused, err := p.join(r.Context(), l, asItIs)
+		var refused *message.Message
+		x.meanwhile(func() { refused, err = p.join(r.Context(), l, asItIs) })
 		if err != nil {
 			return unavailable(err)
 		}
@@ -95,11 +96,13 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 		}
 	} else {
 		defer p.unsubscribe(l)
-		if err := p.subscribe(r.Context(), l, p.server.Grant(asks)); err != nil {
+		x.meanwhile(func() { err = p.subscribe(r.Context(), l, p.server.Grant(asks)) })
+		if err != nil {
 			return unavailable(err)
 		}
 	}
-	b.run(w, r, call, settings, &exchange{stream: l.stream}, nil)
+	x.stream = l.stream
+	b.run(w, r, call, settings, x, nil)
 	return nil
 }
 

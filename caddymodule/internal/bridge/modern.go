@@ -20,14 +20,16 @@ import (
 const farFuture = 100 * 365 * 24 * time.Hour
 
 func (b *Bridge) serveModern(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) {
-	var refusal *answer.Refusal
 	if call.Message.Kind == message.Notification {
-		refusal = b.modernNotification(w, r, call, settings)
-	} else {
-		refusal = b.modernCall(w, r, call, settings)
+		if refusal := b.modernNotification(w, r, call, settings); refusal != nil {
+			refuse(w, call, settings, refusal)
+		}
+		return
 	}
-	if refusal != nil {
-		refuse(w, call, settings, refusal)
+	x := &exchange{}
+	x.answers(b, w)
+	if refusal := b.modernCall(w, r, call, settings, x); refusal != nil {
+		x.refuse(w, r, call, settings, refusal)
 	}
 }
 
@@ -43,7 +45,7 @@ func (b *Bridge) modernNotification(w http.ResponseWriter, r *http.Request, call
 			return refusal
 		}
 		defer release()
-		p, refusal := b.acquire(r.Context(), call, settings)
+		p, refusal := b.acquire(r.Context(), call, settings, nil)
 		if refusal != nil {
 			return refusal
 		}
@@ -56,7 +58,7 @@ func (b *Bridge) modernNotification(w http.ResponseWriter, r *http.Request, call
 	return nil
 }
 
-func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	release, refusal := b.admit(call, settings)
 	if refusal != nil {
 		return refusal
@@ -67,36 +69,37 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 	case refusal != nil:
 		return refusal
 	case state == nil:
-		return b.forward(w, r, call, settings)
+		return b.forward(w, r, call, settings, x)
 	}
 	if refusal := b.checkRetry(r, call, state.ID); refusal != nil {
 		return refusal
 	}
 	relay := b.unpark(state.ID)
 	if relay == nil {
-		return b.retry(w, r, call, settings, state)
+		return b.retry(w, r, call, settings, state, x)
 	}
-	b.carry(w, r, call, settings, relay.p, &exchange{stream: relay.takeUp(call)}, relay)
+	x.stream = relay.takeUp(call)
+	b.carry(w, r, call, settings, relay.p, x, relay)
 	return nil
 }
 
 // forward carries a call to a process. With a refusal nothing has reached the server.
-func (b *Bridge) forward(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
-	p, refusal := b.acquire(r.Context(), call, settings)
+func (b *Bridge) forward(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
+	p, refusal := b.acquire(r.Context(), call, settings, x)
 	if refusal != nil {
 		return refusal
 	}
 	if p.server != nil {
-		return b.hostedCall(w, r, call, settings, p)
+		return b.hostedCall(w, r, call, settings, p, x)
 	}
 	defer p.release()
 	if call.Message.Method == message.MethodListen && translate.Plain(call.Message) {
-		return b.listen(w, r, call, settings, p)
+		return b.listen(w, r, call, settings, p, x)
 	}
 	if refusal := p.checkHeaders(r, call); refusal != nil {
 		return refusal
 	}
-	x := &exchange{stream: &stream{request: call.Message.ID}}
+	x.stream = &stream{request: call.Message.ID}
 	p.enter(x.stream, call.Message)
 	defer p.leave(x.stream)
 	sent, err := p.conn.Call(call.Message, settings.stamp(call.Principal), shown(call, p.sink(x.stream, call)))
@@ -109,7 +112,7 @@ func (b *Bridge) forward(w http.ResponseWriter, r *http.Request, call *admission
 
 // run carries the answer of a call that was sent, or that the gateway answers itself.
 func (b *Bridge) run(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, sent *backend.Call) event {
-	x.bridge, x.call, x.statusOf = b, call, modernStatus
+	x.call, x.statusOf = call, modernStatus
 	last, err := x.run(w, r, modernDeadline(call, settings))
 	if err != nil && sent != nil {
 		sent.Cancel(nil, err.Error())
@@ -162,6 +165,9 @@ func modernStatus(e event) int {
 // unavailable is the answer when a message could not be handed to the process: there
 // is no session that could have ended, so the client may just ask again.
 func unavailable(err error) *answer.Refusal {
+	if errors.Is(err, backend.ErrSilent) {
+		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The server did not answer in time").RetryAfter(subscribeTime)
+	}
 	refusal := refusalOf(err)
 	if refusal.Status == http.StatusNotFound {
 		return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The server's process has just ended").RetryAfter(time.Second)
@@ -170,8 +176,8 @@ func unavailable(err error) *answer.Refusal {
 }
 
 // acquire returns the caller's process, started and probed if need be, and counts the
-// caller as its user until release.
-func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
+// caller as its user until release. x is that of a call whose client waits for the answer.
+func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Settings, x *exchange) (*pooled, *answer.Refusal) {
 	launch, err := settings.launch(call.Principal)
 	if err != nil {
 		return nil, failedToStart(settings, err)
@@ -182,7 +188,7 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 		p := b.pick(key, false, false)
 		if p == nil && b.legacyServer {
 			b.mu.Unlock()
-			return b.host(ctx, call, settings, launch.Digest)
+			return b.host(ctx, call, settings, launch.Digest, x)
 		}
 		if p == nil && !b.closed {
 			p = b.newPooled(key)
@@ -192,7 +198,7 @@ func (b *Bridge) acquire(ctx context.Context, call *admission.Call, settings *Se
 		if p == nil {
 			return nil, closing()
 		}
-		if refusal := p.await(ctx); refusal != nil {
+		if refusal := p.await(ctx, x); refusal != nil {
 			return nil, refusal
 		}
 		if p.legacy || !p.use() {

@@ -107,6 +107,11 @@ func TestModernNotificationsAreAcceptedAndNamesOfCallsGoNowhere(t *testing.T) {
 		}
 	}
 	receive(t, held).holds(http.StatusOK, `"released":true`)
+	for _, method := range []string{"notifications/cancelled", "notifications/progress", "notifications/initialized"} {
+		if n := g.log.count(method); n != 0 {
+			t.Errorf("the server was told %s", method)
+		}
+	}
 }
 
 func TestTheFirstCallerMayLeaveWhileOthersWait(t *testing.T) {

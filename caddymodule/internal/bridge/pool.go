@@ -97,14 +97,23 @@ func (b *Bridge) newPooled(k kind) *pooled {
 }
 
 // await waits until the process can be used. The error says why it cannot.
-func (p *pooled) await(ctx context.Context) *answer.Refusal {
+func (p *pooled) await(ctx context.Context, x *exchange) *answer.Refusal {
 	select {
-	case <-p.ready:
+	case <-p.ready: // as nearly always
 		return p.refusal
-	case <-p.bridge.stopping:
-		return closing()
-	case <-ctx.Done():
-		return clientGone()
+	default:
+	}
+	for {
+		select {
+		case <-p.ready:
+			return p.refusal
+		case <-p.bridge.stopping:
+			return closing()
+		case <-ctx.Done():
+			return clientGone()
+		case <-x.hushed():
+			x.comfort()
+		}
 	}
 }
 

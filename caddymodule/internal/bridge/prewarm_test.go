@@ -61,7 +61,8 @@ func TestASessionGetsAProcessThatWasStartedBeforehand(t *testing.T) {
 		t.Errorf("three sessions have the processes %v", pids)
 	}
 	g.until("a spare knows the client", func() bool { return g.hellos() > 0 })
-	asked := g.log.count(`"initialize"`)
+	asked := 3 + g.hellos() // of three sessions, and the spares that know the client
+	g.until("all of these were asked", func() bool { return g.log.count(`"initialize"`) == asked })
 	answered := strings.Replace(initializeRequest, `"init"`, `"another id"`, 1)
 	g.post(answered).is(http.StatusOK, `{"jsonrpc":"2.0","id":"another id","result":{"protocolVersion":"2025-11-25","capabilities":`+capabilities+`,"serverInfo":{"name":"child","version":"1"}}}`)
 	g.warm(2)

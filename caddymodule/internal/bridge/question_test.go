@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"net/http"
 	"fmt"
 	"strings"
 	"testing"
@@ -49,12 +50,32 @@ func TestAQuestionIsWithdrawnByTheIDThatItsClientKnows(t *testing.T) {
 	resp.says(renamed(questionLine, 1))
 	resp.says(renamed(withdrawn, 1))
 	resp.says(`{"jsonrpc":"2.0","id":1,"result":{"done":true}}`)
+	if n := g.open(header); n != 0 {
+		t.Errorf("%d questions are open", n)
+	}
+}
+
+// It is withdrawn from the client that was asked, whosever calls are in flight by then.
+func TestAQuestionIsWithdrawnFromTheClientThatWasAsked(t *testing.T) {
+	g := sharing(t, PerUser, nil)
+	one, other := g.asking("alice"), g.asking("alice")
+	const withdrawn = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q1"}}`
+	resp := g.post(tool(`1`, "hold", saying(questionLine)), one...)
+	resp.says("") // where it would resume
+	resp.says(renamed(questionLine, 1))
+	g.post(tool(`2`, "own", saying(withdrawn, answered)), other...).is(http.StatusOK, `{"jsonrpc":"2.0","id":2,"result":{"done":true}}`)
+	resp.says(renamed(withdrawn, 1))
+	if n := g.open(one); n != 0 {
+		t.Errorf("%d questions are open", n)
+	}
+}
+
+// open is how many questions wait for the client of the session that the headers name.
+func (g *gateway) open(header []string) int {
 	s := g.find(header)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := len(s.asked); n != 0 {
-		t.Errorf("%d questions are open", n)
-	}
+	return len(s.asked)
 }
 
 // sayer notes what the gateway says in a client's place.

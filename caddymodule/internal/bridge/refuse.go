@@ -12,9 +12,14 @@ import (
 
 // refuse answers a call that goes no further, and logs once why.
 func refuse(w http.ResponseWriter, call *admission.Call, settings *Settings, refusal *answer.Refusal) {
+	record(call, settings, refusal)
+	call.Refuse(w, refusal)
+}
+
+// record says in log and audit why a call goes no further.
+func record(call *admission.Call, settings *Settings, refusal *answer.Refusal) {
 	settings.Logger.Info("refused", Refused(call, refusal)...)
 	RecordRefusal(settings.Audit, call, refusal)
-	call.Refuse(w, refusal)
 }
 
 // Refused are the attributes of a log entry that says why a request was refused: never

@@ -44,7 +44,7 @@ const rootsChanged = "notifications/roots/list_changed"
 
 // initializeShared begins a session at a process that is initialized once for all who
 // share it.
-func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	launch, err := settings.launch(call.Principal)
 	if err != nil {
 		return failedToStart(settings, err)
@@ -57,10 +57,11 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 		return refusal
 	}
 	s.share.upgraded = b.servesModernOnly()
-	p, refusal := b.seat(r.Context(), s, call, settings)
+	x.sessionID = s.id
+	p, refusal := b.seat(r.Context(), s, call, settings, x)
 	if refusing := s.share.refused.Load(); refusal != nil && refusing != nil && !b.takesInitialize(true) {
 		s.share.upgraded = true
-		if modern, none := b.seatAfter(r.Context(), refusing.gone, s, call, settings); none == nil {
+		if modern, none := b.seatAfter(r.Context(), refusing.gone, s, call, settings, x); none == nil {
 			p, refusal = modern, nil
 			b.breaker.succeeded(s.share.kind) // the server has started, as one of another era
 		}
@@ -70,7 +71,6 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 		return refusal
 	}
 	defer p.stand(s)
-	x := &exchange{sessionID: s.id}
 	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, func(in *inCall) (*backend.Call, error) {
 		in.stream.push(event{frame: p.greet(s, call.Message.ID), last: true})
 		return nil, nil
@@ -123,7 +123,7 @@ func (b *Bridge) enterShared(s *session, settings *Settings) *answer.Refusal {
 
 // seat returns the process that the session shares, started if need be, with the session
 // among those that use it, until stand.
-func (b *Bridge) seat(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
+func (b *Bridge) seat(ctx context.Context, s *session, call *admission.Call, settings *Settings, x *exchange) (*pooled, *answer.Refusal) {
 	s.mu.Lock()
 	s.share.seats++
 	s.share.stamp = settings.stamp(call.Principal)
@@ -132,14 +132,14 @@ func (b *Bridge) seat(ctx context.Context, s *session, call *admission.Call, set
 	if s.share.upgraded {
 		find = b.findModern
 	}
-	p, refusal := find(ctx, s, call, settings)
+	p, refusal := find(ctx, s, call, settings, x)
 	if refusal != nil {
 		s.unseat()
 	}
 	return p, refusal
 }
 
-func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
+func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call, settings *Settings, x *exchange) (*pooled, *answer.Refusal) {
 	for {
 		b.mu.Lock()
 		p := b.pick(s.share.kind, false, false)
@@ -152,7 +152,7 @@ func (b *Bridge) findSeat(ctx context.Context, s *session, call *admission.Call,
 		if p == nil {
 			return nil, closing()
 		}
-		if refusal := p.await(ctx); refusal != nil {
+		if refusal := p.await(ctx, x); refusal != nil {
 			if s.share.refused.Store(nil); p.refusedInitialize() {
 				s.share.refused.Store(p)
 			}
@@ -187,7 +187,7 @@ func (s *session) unseat() {
 
 // sharedCall carries one call of a session that shares its process.
 func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
-	p, refusal := s.bridge.seat(r.Context(), s, call, settings)
+	p, refusal := s.bridge.seat(r.Context(), s, call, settings, x)
 	if refusal != nil {
 		return refusal
 	}
@@ -197,7 +197,7 @@ func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admis
 	}
 	stamp := settings.stamp(call.Principal)
 	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
-		if frame := p.tenants.answer(s, call.Message, stamp); frame != nil {
+		if frame := x.standing(call.Message, func() []byte { return p.tenants.answer(s, call.Message, stamp) }); frame != nil {
 			in.stream.push(event{frame: frame, last: true})
 			return nil, nil
 		}
@@ -218,7 +218,7 @@ func (s *session) sharedNotification(r *http.Request, call *admission.Call, sett
 		return refusal
 	}
 	defer release()
-	p, refusal := s.bridge.seat(r.Context(), s, call, settings)
+	p, refusal := s.bridge.seat(r.Context(), s, call, settings, nil)
 	if refusal != nil {
 		return refusal
 	}

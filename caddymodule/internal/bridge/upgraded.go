@@ -97,7 +97,7 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settings.StartTimeout)
 	defer cancel()
-	p, refusal := b.seatAfter(ctx, refused.gone, s, call, settings)
+	p, refusal := b.seatAfter(ctx, refused.gone, s, call, settings, nil)
 	if refusal != nil {
 		s.end("the server refused initialize")
 		return nil
@@ -112,18 +112,23 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 
 // seatAfter is seat for a session whose first process has refused initialize. Until that one is
 // gone it counts, and it may be the only one that there may be.
-func (b *Bridge) seatAfter(ctx context.Context, gone <-chan struct{}, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
-	p, refusal := b.seat(ctx, s, call, settings)
+func (b *Bridge) seatAfter(ctx context.Context, gone <-chan struct{}, s *session, call *admission.Call, settings *Settings, x *exchange) (*pooled, *answer.Refusal) {
+	p, refusal := b.seat(ctx, s, call, settings, x)
 	if refusal == nil || refusal.Status != http.StatusTooManyRequests && refusal.Status != http.StatusServiceUnavailable {
 		return p, refusal
 	}
-	select {
-	case <-gone:
-		return b.seat(ctx, s, call, settings)
-	case <-b.stopping:
-	case <-ctx.Done():
+	for {
+		select {
+		case <-gone:
+			return b.seat(ctx, s, call, settings, x)
+		case <-x.hushed():
+			x.comfort()
+		case <-b.stopping:
+			return nil, refusal
+		case <-ctx.Done():
+			return nil, refusal
+		}
 	}
-	return nil, refusal
 }
 
 // succeededBy enters the session that takes the place of this one, to share its end if the
@@ -136,8 +141,8 @@ func (s *session) succeededBy(other *session, initialize *message.Message) bool 
 }
 
 // findModern returns the process that an upgraded session uses, until release.
-func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Call, settings *Settings) (*pooled, *answer.Refusal) {
-	p, refusal := b.acquire(ctx, call, settings)
+func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Call, settings *Settings, x *exchange) (*pooled, *answer.Refusal) {
+	p, refusal := b.acquire(ctx, call, settings, x)
 	if refusal == nil || refusal.Status == http.StatusBadGateway { // otherwise it says nothing of the server
 		b.foundModern(refusal == nil && p.server == nil, s.share.sound) // if it fails, initialize is tried again
 	}
@@ -184,7 +189,7 @@ func (s *session) upgradedCall(w http.ResponseWriter, r *http.Request, call *adm
 	quest.sink = shown(call, quest)
 	x.cleanUp = append(x.cleanUp, quest.close)
 	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
-		if frame := p.answerUpgraded(s, call.Message); frame != nil {
+		if frame := x.standing(call.Message, func() []byte { return p.answerUpgraded(s, call.Message) }); frame != nil {
 			in.stream.push(event{frame: frame, last: true})
 			return nil, nil
 		}

@@ -1,0 +1,81 @@
+package bridge
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/answer"
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
+)
+
+// A process may take long to start, or be taken by others. A client that waits for it hears of its
+// call as soon as one whose call is under way: what stands between would otherwise take the
+// connection for dead. So an exchange may begin its event stream before it has anything to
+// carry, and then all that goes wrong rides in it.
+
+// answers makes w where the exchange writes, also before it runs.
+func (x *exchange) answers(b *Bridge, w http.ResponseWriter) {
+	x.bridge, x.sse = b, newSSE(w)
+}
+
+// hushed tells when the client is to be shown once more that its call is not forgotten. Whoever
+// receives from it then calls comfort. It is never told of a call that has no answer to come.
+func (x *exchange) hushed() <-chan time.Time {
+	if x == nil || x.gone {
+		return nil
+	}
+	if x.beat.timer == nil {
+		x.beat.next(x.bridge.hush)
+	}
+	return x.beat.due()
+}
+
+// comfort begins the event stream, or keeps it alive.
+func (x *exchange) comfort() {
+	x.idle()
+	x.beat.next(keepalive)
+}
+
+// meanwhile does what may take long before the call is under way.
+func (x *exchange) meanwhile(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		case <-x.hushed():
+			x.comfort()
+		}
+	}
+}
+
+// standing is what the gateway answers to a call that is about the session. The server may be
+// asked for it, and be busy.
+func (x *exchange) standing(m *message.Message, answer func() []byte) (frame []byte) {
+	if m.Method != methodSubscribe && m.Method != methodUnsubscribe {
+		return answer()
+	}
+	x.meanwhile(func() { frame = answer() })
+	return frame
+}
+
+// refuse answers a call that goes no further: with a status, as long as there is none yet.
+func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, refusal *answer.Refusal) {
+	defer x.beat.end()
+	if !x.began {
+		refuse(w, call, settings, refusal)
+		return
+	}
+	record(call, settings, refusal)
+	told := *refusal
+	told.NoID = false // the client waits for that of its call
+	x.sse.add("", event{frame: told.Frame(call.Message.ID)})
+	_ = x.sse.flush() // a client that has gone is told nothing
+	x.sse.end()
+	answer.ForgetSession(w, r)
+}
