@@ -185,6 +185,15 @@ func TestSubscriptionsAreNamedByTheClientsID(t *testing.T) {
 	wants(t, in.frame(t), `{"jsonrpc":"2.0","id":"sub","result":{"resultType":"complete","_meta":{"`+id+`":"sub"}}}`)
 }
 
+// A call is no subscription, whatever the child says: nothing is told to it under that name.
+func TestACallIsNoSubscription(t *testing.T) {
+	c := start(t, protocol.Modern)
+	_, in := c.say(`1`,
+		`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"`+message.MetaSubscriptionID+`":$id},"uri":"a:b"}}`,
+		`{"jsonrpc":"2.0","id":$id,"result":{}}`)
+	wants(t, in.frame(t), `{"jsonrpc":"2.0","id":1,"result":{}}`)
+}
+
 func TestTheChildEndsASubscriptionByCancellingIt(t *testing.T) {
 	c := start(t, protocol.Modern)
 	_, in := c.call(fmt.Sprintf(listen, `["{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":$id}}","{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{}}"]`))

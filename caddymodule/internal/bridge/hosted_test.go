@@ -246,7 +246,9 @@ func TestAClientThatCannotBeAskedIsNot(t *testing.T) {
 func TestDiscoverIsAnsweredFromInitialize(t *testing.T) {
 	g := open(t, nil, legacyChild)
 	g.modern(`"d"`, "server/discover", ``).holds(http.StatusOK, `"capabilities":`+`{"logging":{},"resources":{"subscribe":true,"listChanged":true},"tools":{"listChanged":true}}`)
-	g.modern(`1`, "ping", ``).holds(http.StatusNotFound, `"code":-32601`)
+	for _, method := range []string{"ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"} {
+		g.modern(`1`, method, `"level":"error","uri":"x://1"`).holds(http.StatusNotFound, `"code":-32601`)
+	}
 }
 
 func TestALegacyServerNotifiesWhoListens(t *testing.T) {

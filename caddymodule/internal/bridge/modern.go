@@ -50,6 +50,9 @@ func (b *Bridge) modernNotification(w http.ResponseWriter, r *http.Request, call
 			return refusal
 		}
 		defer p.release()
+		if p.server != nil && call.Message.Method == rootsChanged {
+			break // its server was told that roots do not change: it could ask nobody for them now
+		}
 		if err := p.conn.Send(call.Message, settings.stamp(call.Principal)); err != nil {
 			return unavailable(err)
 		}

@@ -1,8 +1,8 @@
 package bridge
 
 import (
-	"net/http"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"

@@ -149,6 +149,23 @@ func TestReplayGoesOnAfterTheEventTheClientHas(t *testing.T) {
 	}
 }
 
+// A client that was away for too long gets what is left.
+func TestAReplayBeginsWithWhatIsStillKept(t *testing.T) {
+	s := &stream{id: "s"}
+	w := s.attach(1)
+	for n := range maxEvents + 10 {
+		s.push(notice(t, n))
+		s.take(w)
+	}
+	if events, _ := s.size(); events != maxEvents {
+		t.Errorf("%d events are kept, want %d", events, maxEvents)
+	}
+	got := strings.Fields(numbers(s, s.resume(3, 1)))
+	if len(got) != maxEvents || got[0] != "11" || got[maxEvents-1] != fmt.Sprint(maxEvents+10) {
+		t.Errorf("after 3 it goes on with %v", got)
+	}
+}
+
 func TestWhatCouldNotBeWrittenIsGivenToTheNextWriter(t *testing.T) {
 	s := &stream{id: "s"}
 	w := s.attach(1)

@@ -27,6 +27,23 @@ func TestAModernClientIsNotToldWhatItsEraDoesNotKnow(t *testing.T) {
 	)).is(http.StatusOK, served)
 }
 
+// A legacy server that is told of other roots asks for them at once, when no call is open.
+func TestALegacyServerIsNotToldThatAModernClientHasOtherRoots(t *testing.T) {
+	for server, want := range map[string]int{legacyChild: 0, discoverVar + "=modern": 1} {
+		g := sharing(t, PerUser, nil, server)
+		for _, method := range []string{rootsChanged, "notifications/own"} {
+			resp := g.post(`{"jsonrpc":"2.0","method":"`+method+`"}`, "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", method)
+			if resp.body(); resp.StatusCode != http.StatusAccepted {
+				t.Errorf("%s: %d", method, resp.StatusCode)
+			}
+		}
+		g.log.read(t, "notifications/own")
+		if n := g.log.count(rootsChanged); n != want {
+			t.Errorf("%s: the server was told %d times, want %d", server, n, want)
+		}
+	}
+}
+
 // A server that all share may speak of another user's call that has just ended.
 func TestASharedServersWordsAreNotTakenForTheOnlyCalls(t *testing.T) {
 	for _, server := range []string{discoverVar + "=modern", legacyChild} {

@@ -65,6 +65,14 @@ func TestDiscoverSaysWhatInitializeSaid(t *testing.T) {
 	}
 }
 
+func TestInitializedSaysWhatDiscoverSaid(t *testing.T) {
+	discovered := parse(t, `{"jsonrpc":"2.0","id":0,"result":{"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1","x":1e400}},"instructions":"Be <kind>","capabilities":{"x-own":{"a":1}}}}`)
+	const want = `{"id":"i","jsonrpc":"2.0","result":{"capabilities":{"x-own":{"a":1}},"instructions":"Be <kind>","protocolVersion":"2025-06-18","serverInfo":{"name":"s","version":"1","x":1e400}}}`
+	if got := string(ReadDiscovered(discovered).Initialized([]byte(`"i"`), "2025-06-18")); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
 func TestCapabilitiesThatAreNullAreNone(t *testing.T) {
 	legacy, err := ReadServer(parse(t, `{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":null}}`))
 	if err != nil {
@@ -79,7 +87,7 @@ func TestCapabilitiesThatAreNullAreNone(t *testing.T) {
 }
 
 func TestRequestLosesTheMetaOfModernClients(t *testing.T) {
-	m := parse(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"n","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","traceparent":"00-1","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/related-task":{}}}}`)
+	m := parse(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"n","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","traceparent":"00-1","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{},"io.modelcontextprotocol/logLevel":"info","io.modelcontextprotocol/related-task":{}}}}`)
 	edit := m.Edit()
 	server(t).Request(m, edit)
 	want := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"n","_meta":{"traceparent":"00-1","io.modelcontextprotocol/related-task":{}}}}`
