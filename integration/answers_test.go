@@ -91,6 +91,7 @@ func TestWhatAChildWritesIsReadAsItIs(t *testing.T) {
 		"legacy of legacy": {"legacy", (*gateway).legacy, ``, ``},
 		"modern of modern": {"modern", (*gateway).modern, ``, ``},
 		"modern of legacy": {"legacy", (*gateway).modern, `"resultType":"complete",`, info + `,`},
+		"legacy of modern": {"modern", (*gateway).legacy, ``, ``},
 	}
 	for name, pair := range pairs {
 		t.Run(name, func(t *testing.T) {

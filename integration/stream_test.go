@@ -162,15 +162,43 @@ func TestCancellationReachesTheChildUnderItsOwnID(t *testing.T) {
 
 func TestModernClientCancelsByClosingTheStream(t *testing.T) {
 	t.Parallel()
-	g := start(t, standin())
-	p := g.modern(t, g.token(t, "alice"))
-	call := hold(t)
-	waiting := p.begin(p.toolCall(1, "hold", call.late()))
-	call.reached()
-	waiting.cancel()
-	call.cancelled()
-	if got := p.call(1, "echo", object{"text": "fresh"}); got != "fresh" {
-		t.Errorf("the next call with that id: %q", got)
+	for _, era := range []string{"legacy", "modern"} {
+		p := bothEras(t, era)["modern"]
+		call := hold(t)
+		waiting := p.begin(p.toolCall(1, "hold", call.late()))
+		call.reached()
+		waiting.cancel()
+		call.cancelled()
+		if got := p.call(1, "echo", object{"text": "fresh"}); got != "fresh" {
+			t.Errorf("%s server: the next call with that id: %q", era, got)
+		}
+	}
+}
+
+// A modern server is told what a legacy client cancels, and a session that ends cancels its calls.
+func TestLegacyClientCancelsAtAModernServer(t *testing.T) {
+	t.Parallel()
+	g := start(t, standin("-era", "modern"))
+	for _, ends := range []bool{false, true} {
+		p := g.legacy(t, g.token(t, "alice"))
+		call := hold(t)
+		waiting := p.begin(p.toolCall("held", "hold", call.late()))
+		call.reached()
+		if ends {
+			p.do(http.MethodDelete, "")
+		} else {
+			p.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"held"}}`)
+		}
+		call.cancelled()
+		if a := waiting.wait(t); a.status != http.StatusOK || a.code() != -32603 {
+			t.Errorf("the call: %d %s", a.status, a.body)
+		}
+		if ends {
+			continue
+		}
+		if got := p.call("held", "echo", object{"text": "fresh"}); got != "fresh" {
+			t.Errorf("the next call with that id: %q", got)
+		}
 	}
 }
 

@@ -91,13 +91,16 @@ func TestACommandThatCannotBeStartedIs502(t *testing.T) {
 }
 
 func TestDeleteEndsSessionStreamAndProcess(t *testing.T) {
-	g := open(t, nil)
+	g := open(t, nil, trace)
 	s := g.session("alice")
 	stream := g.get(t.Context(), s...)
+	held := g.later(t.Context(), tool(`"held"`, "hold", ``), s...)
+	g.log.read(t, `"hold"`)
 	if resp := g.do(t.Context(), http.MethodDelete, "", s...); resp.StatusCode != http.StatusNoContent {
 		t.Errorf("DELETE: %d", resp.StatusCode)
 	}
 	stream.ends()
+	receive(t, held).holds(http.StatusOK, `{"jsonrpc":"2.0","id":"held","error":{"code":-32603,"message":"the server's process has ended: the client ended the session"}}`)
 	g.post(tool(`1`, "echo", ``), s...).is(http.StatusNotFound, `{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found: begin a new one with initialize"}}`)
 	if resp := g.do(t.Context(), http.MethodDelete, "", s...); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a second DELETE: %d", resp.StatusCode)

@@ -49,6 +49,7 @@ var tools = map[string]func(c *call) (string, bool){
 	"tell":     (*call).tell,
 	"progress": (*call).progress,
 	"write":    (*call).write,
+	"fill":     (*call).fill,
 	"spawn":    (*call).spawn,
 	"publish":  (*call).publish,
 	"unlisten": (*call).unlisten,
@@ -168,6 +169,13 @@ func (c *call) progress() (string, bool) {
 // write writes any lines in place of the answer; ID in them stands for the call's id.
 func (c *call) write() (string, bool) {
 	c.server.writeLine(strings.ReplaceAll(c.Text+string(c.Bytes), "ID", string(c.id)))
+	return "", false
+}
+
+// fill answers with a line of so many bytes, its end not counted.
+func (c *call) fill() (string, bool) {
+	before, after := `{"jsonrpc":"2.0","id":`+string(c.id)+`,"result":{"content":[{"type":"text","text":"`, `"}]}}`
+	c.server.writeLine(before + strings.Repeat("x", c.Count-len(before)-len(after)) + after)
 	return "", false
 }
 
