@@ -236,6 +236,23 @@ func TestMessagesBetweenCallsGoToTheNewestGETStream(t *testing.T) {
 	}
 }
 
+// A session has so many of them, and the oldest goes.
+func TestASessionHasFourGETStreams(t *testing.T) {
+	g := open(t, nil)
+	s := g.session("alice")
+	var streams []*reader
+	for range maxStreams + 1 {
+		streams = append(streams, g.get(t.Context(), s...))
+	}
+	streams[0].ends()
+	sess := g.find(s)
+	sess.standalone.mu.Lock()
+	defer sess.standalone.mu.Unlock()
+	if n := len(sess.standalone.writers); n != maxStreams || maxStreams != 4 {
+		t.Errorf("%d streams are open", n)
+	}
+}
+
 func TestMessagesWaitForAGETStream(t *testing.T) {
 	g := open(t, nil)
 	s := g.session("alice")

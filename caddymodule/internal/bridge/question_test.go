@@ -88,6 +88,23 @@ func (s *sayer) Say(frame []byte) error {
 
 func (s *sayer) Respond(*message.Message, []byte) error { return nil }
 
+// A client that answers nothing keeps no more than so many questions waiting.
+func TestOpenQuestionsAreBounded(t *testing.T) {
+	var said sayer
+	s := lone()
+	defer s.idle.Stop()
+	w := s.standalone.attach(1)
+	for n := range maxAsked + 2 {
+		m := parsed(t, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"roots/list"}`, n))
+		s.deliver(&said, m, m.Raw)
+		s.standalone.take(w) // the client reads, and does not answer
+	}
+	want := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"error":{"code":-32603`, maxAsked)
+	if len(s.asked) != maxAsked || len(said) != 2 || !strings.HasPrefix(said[0], want) {
+		t.Errorf("%d questions wait, and the server was told %s", len(s.asked), said)
+	}
+}
+
 // The stream of a call that has ended is kept for a while, and a question on it that no client
 // has seen waits as long. Then it is answered.
 func TestAQuestionOnAStreamThatIsKeptNoLongerIsAnswered(t *testing.T) {

@@ -180,3 +180,18 @@ func TestAnIdleProcessIsNotEndedUnderACall(t *testing.T) {
 		p.idle.Stop()
 	}
 }
+
+// A process may take longer to start than a session may be idle.
+func TestASessionThatBeginsIsNotIdle(t *testing.T) {
+	s := lone()
+	defer s.idle.Stop()
+	s.lastUsed = time.Now().Add(-24 * time.Hour)
+	s.beginning = true
+	if s.reap(); s.ended {
+		t.Error("it was ended before it began")
+	}
+	s.beginning = false
+	if s.reap(); !s.ended {
+		t.Error("it was not ended after that")
+	}
+}
