@@ -6,13 +6,18 @@ import (
 	"testing"
 )
 
+// costly is a call of a tool of so many bytes.
+func costly(size int) []byte {
+	const format = `{"jsonrpc":"2.0","id":123,"method":"tools/call","params":{"name":"save_snapshot","arguments":{"summary":"%s"},"_meta":{"progressToken":7}}}`
+	return fmt.Appendf(nil, format, strings.Repeat("s", size-len(format)+len("%s")))
+}
+
 // benchCalls are calls of a tool by their size in bytes. What is allocated for one beyond
 // its size is copies.
 func benchCalls(b *testing.B, bench func(b *testing.B, call []byte)) {
 	for _, size := range []int{256, 64 << 10, 1 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			const format = `{"jsonrpc":"2.0","id":123,"method":"tools/call","params":{"name":"save_snapshot","arguments":{"summary":"%s"},"_meta":{"progressToken":7}}}`
-			call := fmt.Appendf(nil, format, strings.Repeat("s", size-len(format)+len("%s")))
+			call := costly(size)
 			b.SetBytes(int64(len(call)))
 			b.ReportAllocs()
 			bench(b, call)
