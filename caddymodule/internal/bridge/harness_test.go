@@ -289,6 +289,9 @@ func (r *reader) next() (id, data string) {
 		line = strings.TrimSuffix(line, "\n")
 		switch field, value, _ := strings.Cut(line, ": "); {
 		case err != nil:
+			if !bound.Stop() {
+				r.t.Error("neither an event nor the end of the stream came")
+			}
 			return "", ""
 		case line == "" && some && r.resumed && data == "":
 			some = false

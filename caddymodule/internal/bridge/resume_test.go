@@ -42,6 +42,11 @@ func TestACallOutlivesItsConnectionAndIsResumed(t *testing.T) {
 	if got := g.log.outcome(t, "hold"); got["outcome"] != "ok" {
 		t.Errorf("audit: %v", got)
 	}
+	// Once it has ended, its client is not told where it would resume: some went on and on.
+	ended := g.get(t.Context(), resuming(s, last)...)
+	ended.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":2}}`)
+	ended.says(`{"jsonrpc":"2.0","id":1,"result":{"released":true}}`)
+	ended.ends()
 	g.get(t.Context(), resuming(s, "c99-1")...).holds(http.StatusBadRequest, `-32600`)
 	g.get(t.Context(), resuming(g.session("alice"), last)...).holds(http.StatusBadRequest, `-32600`)
 	g.get(t.Context(), append(resuming(s, last), "X-User", "mallory")...).holds(http.StatusNotFound, `-32001`)
@@ -68,7 +73,10 @@ func TestACallMayBeResumedWhileItRuns(t *testing.T) {
 	s := g.session("alice")
 	call := g.post(tool(`1`, "hold", saying(fmt.Sprintf(progress, 1))), s...)
 	last := call.says("")
+	before := g.resume(t.Context(), s, last)
+	before.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":1}}`)
 	rest := g.resume(t.Context(), s, last)
+	before.ends() // a call is told on one connection
 	rest.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":1}}`)
 	g.notify("notifications/release", ``, s...)
 	rest.says(`{"jsonrpc":"2.0","id":1,"result":{"released":true}}`)
