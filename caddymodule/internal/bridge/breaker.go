@@ -11,7 +11,7 @@ import (
 )
 
 // After so many failed starts in a row the breaker refuses further ones for a while. The
-// next attempt then decides anew.
+// next attempt then decides anew, and is the only one until it has, or has had as long.
 const (
 	breakAfter = 3
 	breakTime  = 30 * time.Second
@@ -55,13 +55,17 @@ func (b *breaker) time() time.Time {
 	return time.Now()
 }
 
-// refusal is nil if the server may be started.
+// refusal is nil if the server may be started, which its caller is about to do.
 func (b *breaker) refusal(k kind) *answer.Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.faults[k]
 	left := f.last.Add(breakTime).Sub(b.time())
-	if f.inARow < breakAfter || left <= 0 {
+	switch {
+	case f.inARow < breakAfter:
+		return nil
+	case left <= 0:
+		b.faults[k] = fault{f.inARow, b.time()}
 		return nil
 	}
 	return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The server behind the gateway failed to start %d times in a row", f.inARow).RetryAfter(left)

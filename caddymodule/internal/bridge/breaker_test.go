@@ -61,6 +61,47 @@ func TestAServerThatDoesNotStartIsNotStartedForEveryRequest(t *testing.T) {
 	}
 }
 
+// Once the time is over one attempt is made, however many wait for it.
+func TestOneAttemptDecidesForAll(t *testing.T) {
+	now := time.Now()
+	b := breaker{now: func() time.Time { return now }}
+	k := kind{launch: "d"}
+	for range breakAfter {
+		b.failed(k)
+	}
+	allowed := func() (n int) {
+		for range 5 {
+			if b.refusal(k) == nil {
+				n++
+			}
+		}
+		return n
+	}
+	for name, row := range map[string]struct {
+		decides func()
+		want    int
+	}{
+		"it fails":              {func() { b.failed(k) }, 0},
+		"nobody waits to see":   {func() {}, 0},
+		"nor after a long time": {func() { now = now.Add(breakTime) }, 1},
+	} {
+		now = now.Add(breakTime)
+		if n := allowed(); n != 1 {
+			t.Errorf("%s: %d attempts are made", name, n)
+		}
+		row.decides()
+		if n := allowed(); n != row.want {
+			t.Errorf("after it, %s: %d attempts are made, want %d", name, n, row.want)
+		}
+	}
+	now = now.Add(breakTime)
+	allowed()
+	b.succeeded(k)
+	if n := allowed(); n != 5 {
+		t.Errorf("after one that succeeds %d of 5 attempts are made", n)
+	}
+}
+
 // A server that crashes again and again in use is started less and less often, but soon
 // enough for whoever did not crash it.
 func TestACrashLoopIsSlowedDown(t *testing.T) {

@@ -81,6 +81,11 @@ func TestASpareIsForClientsThatSayTheSame(t *testing.T) {
 		g.log.read(t, strings.TrimPrefix(change[1], `"params":{"_meta":{"progressToken":1`), `"initialize"`, "io.github.snapgate/identity")
 		g.warm(1)
 	}
+	g.bridge.mu.Lock()
+	defer g.bridge.mu.Unlock()
+	if hello := string(g.bridge.spares.hello); strings.Contains(hello, "_meta") || !strings.Contains(hello, "protocolVersion") {
+		t.Errorf("the next comer's server is told %s", hello) // _meta is of one request
+	}
 }
 
 // What is no session gets a process that was told nothing: one that has seen initialize
