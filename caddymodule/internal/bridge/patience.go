@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -62,6 +63,27 @@ func (x *exchange) standing(m *message.Message, answer func() []byte) (frame []b
 	}
 	x.meanwhile(func() { frame = answer() })
 	return frame
+}
+
+// await waits until the process can be used. The error says why it cannot.
+func (p *pooled) await(ctx context.Context, x *exchange) *answer.Refusal {
+	select {
+	case <-p.ready: // as nearly always
+		return p.refusal
+	default:
+	}
+	for {
+		select {
+		case <-p.ready:
+			return p.refusal
+		case <-p.bridge.stopping:
+			return closing()
+		case <-ctx.Done():
+			return clientGone()
+		case <-x.hushed():
+			x.comfort()
+		}
+	}
 }
 
 // refuse answers a call that goes no further: with a status, as long as there is none yet.

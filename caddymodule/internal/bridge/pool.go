@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -94,27 +93,6 @@ func (b *Bridge) newPooled(k kind) *pooled {
 	}
 	b.pool[k] = append(b.pool[k], p)
 	return p
-}
-
-// await waits until the process can be used. The error says why it cannot.
-func (p *pooled) await(ctx context.Context, x *exchange) *answer.Refusal {
-	select {
-	case <-p.ready: // as nearly always
-		return p.refusal
-	default:
-	}
-	for {
-		select {
-		case <-p.ready:
-			return p.refusal
-		case <-p.bridge.stopping:
-			return closing()
-		case <-ctx.Done():
-			return clientGone()
-		case <-x.hushed():
-			x.comfort()
-		}
-	}
 }
 
 // refusedInitialize says whether the process is known to have answered initialize with an
