@@ -132,6 +132,7 @@ func TestWhoListensIsToldOnceOfManyChanges(t *testing.T) {
 		return standalone.next
 	}
 	const all = 4 // three lists and a resource, at which it is to look again
+	g.until("nothing changes any more", g.process().quiet)
 	before := told()
 	g.process().end("the test")
 	g.post(`{"jsonrpc":"2.0","id":1,"method":"ping"}`, other...).body()
