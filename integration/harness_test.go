@@ -37,6 +37,13 @@ var issuer *devauth.Server
 const atOnce = 6
 
 func TestMain(m *testing.M) {
+	if client := os.Getenv(earlyVar); client != "" {
+		if err := runEarlyClient(client); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
 		if err := parallel.Value.Set(strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0)))); err != nil {

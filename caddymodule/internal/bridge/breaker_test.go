@@ -117,10 +117,14 @@ func TestACrashLoopIsSlowedDown(t *testing.T) {
 			g.post(tool(`1`, "die", ``), header...).body()
 			g.until("it is gone", func() bool { return g.bridge.Processes() == 0 })
 		}
-		if pause := g.bridge.breaker.pause(k); pause <= 0 || pause > 4*firstPause {
+		began := time.Now()
+		pause := g.bridge.breaker.pause(k)
+		if pause <= 0 || pause > 4*firstPause {
 			t.Errorf("per %d: after %d crashes the pause is %v", per, freeCrashes+2, pause)
 		}
-		g.session("alice")
+		if g.session("alice"); time.Since(began) < pause {
+			t.Errorf("per %d: the next process was not waited with", per)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -287,7 +288,13 @@ func (s *server) listen(m incoming) {
 	}
 	s.listening = m.ID
 	s.say(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"notifications":%s}}`, m.ID, asked)
+	if uri := eager.FindString(asked); uri != "" {
+		s.say("%s", updatedFor(uri, string(m.ID)))
+	}
 }
+
+// eager is a resource that changes as soon as somebody listens.
+var eager = regexp.MustCompile(`eager://\d+`)
 
 // declared are the capabilities of the server.
 func declared(fallback string) string {

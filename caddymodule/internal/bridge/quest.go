@@ -118,7 +118,7 @@ func (q *quest) takes(key string, result []byte) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	name, ok := q.open[key]
-	if !ok || q.over {
+	if !ok {
 		return false
 	}
 	delete(q.open, key)

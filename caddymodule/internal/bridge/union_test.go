@@ -185,6 +185,27 @@ func TestUsersOfASharedServerListenForThemselves(t *testing.T) {
 	}
 }
 
+// What comes on the listen of one user is told to no other, stamped or not.
+func TestWhatAUserListensToIsToldToNoOther(t *testing.T) {
+	g := sharing(t, PerShared, nil, capabilitiesVar+"="+stamping)
+	a := g.listening(t.Context(), `"a"`, "alice", `{"toolsListChanged":true}`)
+	b := g.listening(t.Context(), `"b"`, "bob", `{"toolsListChanged":true}`)
+	g.tells("bob", changed("tools", "$listen"))
+	b.says(changed("tools", `"b"`))
+	g.process().end("the test")
+	a.says(`{"jsonrpc":"2.0","id":"a","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"a"}}}`)
+}
+
+// What a server notifies as soon as it has taken a listen comes behind the word that it has.
+func TestNoEarlyNotificationIsLost(t *testing.T) {
+	g := open(t, nil, trace)
+	for n := 0; n < 20 && !t.Failed(); n++ {
+		uri := fmt.Sprintf("eager://%d", n)
+		resp := g.listening(t.Context(), `"a"`, fmt.Sprint("user", n), `{"resourceSubscriptions":["`+uri+`"]}`)
+		resp.says(updatedFor(uri, `"a"`))
+	}
+}
+
 // What a server ends, it ends for all; the end of the process is told as one.
 func TestTheServerEndsAListen(t *testing.T) {
 	g := open(t, nil, trace)
