@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -61,11 +62,17 @@ func start(t testing.TB, s site) *gateway {
 		g.host = fmt.Sprintf("localhost:%d", g.port)
 		g.url = s.scheme() + "://" + g.host + s.endpoint()
 		err := g.run(t, s)
+		if err == nil && !s.plain {
+			if err = g.trust(t); err != nil {
+				g.end()
+			}
+		}
 		if err == nil {
 			break
 		}
-		// Somebody else may have taken the port since it was found to be free.
-		if attempt == 3 || !strings.Contains(g.logs.text(), "address already in use") {
+		// Somebody else may have taken the port since it was found to be free, at another address
+		// of this machine, too: then connections to it end elsewhere.
+		if attempt == 3 || !errors.Is(err, errElsewhere) && !strings.Contains(g.logs.text(), "address already in use") {
 			t.Fatalf("start: %v\n%s", err, g.logs.text())
 		}
 	}
@@ -75,7 +82,6 @@ func start(t testing.TB, s site) *gateway {
 	}
 	transport := &http.Transport{ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 64}
 	if !s.plain {
-		g.trust(t)
 		transport.TLSClientConfig = &tls.Config{RootCAs: g.roots}
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -150,8 +156,7 @@ func (g *gateway) run(t testing.TB, s site) error {
 	case <-g.exited:
 		return fmt.Errorf("caddy ended: %v", g.cmd.ProcessState)
 	case <-time.After(patience):
-		_ = g.cmd.Process.Kill()
-		<-g.exited
+		g.end()
 		return fmt.Errorf("caddy was not ready in time")
 	}
 }
@@ -166,9 +171,12 @@ func (g *gateway) environment() []string {
 	}
 }
 
+// errElsewhere says that what answers at the port is not known to be the gateway.
+var errElsewhere = errors.New("no certificate of the gateway's at its port")
+
 // trust reads the gateway's own certificate authority, and waits for the certificate,
 // which is made after the start.
-func (g *gateway) trust(t testing.TB) {
+func (g *gateway) trust(t testing.TB) error {
 	t.Helper()
 	pem, err := os.ReadFile(filepath.Join(g.folder, "home", "data", "caddy", "pki", "authorities", "local", "root.crt"))
 	if err != nil {
@@ -179,13 +187,21 @@ func (g *gateway) trust(t testing.TB) {
 		t.Fatal("no certificate of the local authority")
 	}
 	config := &tls.Config{RootCAs: g.roots}
-	await(t, "the certificate", func() bool {
+	for deadline := time.Now().Add(patience); ; time.Sleep(3 * time.Millisecond) {
 		conn, err := tls.Dial("tcp", g.host, config)
-		if err != nil {
-			return false
+		if err == nil {
+			return conn.Close()
 		}
-		return conn.Close() == nil
-	})
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: %w", errElsewhere, err)
+		}
+	}
+}
+
+// end ends a process of which nothing came.
+func (g *gateway) end() {
+	_ = g.cmd.Process.Kill() // it may have ended
+	<-g.exited
 }
 
 // await polls where there is no event to wait for.
@@ -209,8 +225,7 @@ func (g *gateway) stop(t testing.TB) {
 	case <-g.exited:
 	case <-time.After(exitTime):
 		t.Errorf("caddy did not end within %v", exitTime)
-		_ = g.cmd.Process.Kill()
-		<-g.exited
+		g.end()
 	}
 	await(t, "the end of all processes", func() bool { return len(g.processes(t)) == 0 })
 	if g.cmd.ProcessState.Exited() { // and was not killed
