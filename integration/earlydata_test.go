@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,7 +26,7 @@ func TestEarlyDataIsRefused(t *testing.T) {
 	g := start(t, s)
 	client, err := json.Marshal(earlyClient{
 		URL: strings.Replace(g.url, "localhost", "127.0.0.1", 1), Host: g.host, Token: g.token(t, "alice"),
-		Roots: filepath.Join(g.folder, "home", "data", "caddy", "pki", "authorities", "local", "root.crt"),
+		Roots: g.rootFile(),
 	})
 	if err != nil {
 		t.Fatal(err)

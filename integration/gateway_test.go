@@ -115,7 +115,10 @@ func freePorts(t testing.TB) (int, int) {
 
 func (g *gateway) adminSocket() string { return filepath.Join(g.sockets, "admin") }
 func (g *gateway) tempFolder() string  { return filepath.Join(g.folder, "tmp") }
-func (g *gateway) configFile() string  { return filepath.Join(g.folder, "Caddyfile") }
+func (g *gateway) rootFile() string {
+	return filepath.Join(g.folder, "home", "data", "caddy", "pki", "authorities", "local", "root.crt")
+}
+func (g *gateway) configFile() string { return filepath.Join(g.folder, "Caddyfile") }
 
 // run starts the process and waits until its configuration is loaded: caddy run then
 // sends what it reads on standard input to the address that it is told.
@@ -178,7 +181,7 @@ var errElsewhere = errors.New("no certificate of the gateway's at its port")
 // which is made after the start.
 func (g *gateway) trust(t testing.TB) error {
 	t.Helper()
-	pem, err := os.ReadFile(filepath.Join(g.folder, "home", "data", "caddy", "pki", "authorities", "local", "root.crt"))
+	pem, err := os.ReadFile(g.rootFile())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,13 +59,7 @@ type exchange struct {
 // that ended it. If err is not nil the server has not answered, and the caller cancels
 // the call. If left is set the call goes on, and is over when [exchange.linger] returns.
 func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Time) (event, error) {
-	if x.sse.w == nil {
-		x.sse = newSSE(w)
-	}
-	if x.writer == nil {
-		x.writer = x.stream.attach(1)
-	}
-	wr := x.writer
+	wr := x.attach(w)
 	defer x.stream.detach(wr)
 	defer func() {
 		if x.began {
@@ -121,6 +115,18 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 			x.beat.next(time.Until(deadline))
 		}
 	}
+}
+
+// attach sees to it that the exchange writes to w what its stream has to say, unless who sends the
+// call, or waited with it, has done so.
+func (x *exchange) attach(w http.ResponseWriter) *writer {
+	if x.sse.w == nil {
+		x.sse = newSSE(w)
+	}
+	if x.writer == nil {
+		x.writer = x.stream.attach(1)
+	}
+	return x.writer
 }
 
 // drain writes what is there, and returns the last event once it is.
