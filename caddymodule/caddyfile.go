@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
@@ -240,9 +241,15 @@ func (m *directive) routed(h httpcaddyfile.Helper, handlers []json.RawMessage) [
 }
 
 func (m *directive) parseOrigins(d *caddyfile.Dispenser) error {
-	err := words(d, "origins", &m.oauth.Origins)
+	if err := words(d, "origins", &m.oauth.Origins); err != nil {
+		return err
+	}
+	known := slices.DeleteFunc(slices.Clone(m.oauth.Origins), func(origin string) bool { return strings.Contains(origin, "{") })
+	if _, err := admission.New(admission.Settings{Origins: known}); err != nil {
+		return d.WrapErr(err)
+	}
 	m.stdio.Origins = m.oauth.Origins
-	return err
+	return nil
 }
 
 func (m *directive) parseIdentity(d *caddyfile.Dispenser) error {

@@ -87,6 +87,8 @@ func TestCaddyfileRefuses(t *testing.T) {
 	}
 	const stdio, oauth = "stdio snapshotd\n", "oauth https://auth.example.com\n"
 	for name, tc := range map[string]struct{ input, want string }{
+		"an origin with a path":                      {site(stdio + oauth + "origins https://app.example/page"), "scheme, host and port only, such as https://app.example.com, at Caddyfile:5"},
+		"an origin beside one of the environment":    {site(stdio + "anonymous\norigins {env.APP} https://app.example/page"), "scheme, host and port only, such as https://app.example.com, at Caddyfile:5"},
 		"unknown subdirective names those there are": {site(stdio + oauth + "oath x"), "there are: anonymous, audit, handle, identity, limits, oauth, origins, scopes, stdio"},
 		"unknown in stdio":                           {site("stdio x {\n\tlimit files 3\n}\n" + oauth), "there are: call_timeout, dir, env, idle_timeout, max_processes, pass_env, per, prewarm, queue_timeout, start_timeout, stop_timeout"},
 		"unknown in oauth":                           {site(stdio + "oauth https://a.example {\n\tbond dpop\n}"), "there are: algorithms, audience, bound, cache, clock_skew, dpop, introspect, issuer_metadata, jwks, require, resource, resource_documentation, resource_name, scope_claims, subject, token_header"},
@@ -198,7 +200,6 @@ func TestProvisionRefuses(t *testing.T) {
 		"a key that is not there":      {site(introspect("https://a.example/i", "client_id c\nkey /no/such/key.pem")), "/no/such/key.pem"},
 		"a key that is none":           {site(introspect("https://a.example/i", "client_id c\nkey caddyfile_test.go")), "no private key in PEM form"},
 		"an endpoint of two issuers":   {site(strings.Replace(introspect("https://a.example/i", "client_id c\nclient_secret s"), "oauth", "oauth https://b.example", 1)), "whose endpoint it is"},
-		"an origin with a path":        {site("stdio x\noauth https://a.example\norigins https://app.example/page"), "scheme, host and port only"},
 		"a symmetric proof":            {site("stdio x\noauth https://a.example {\n\tdpop {\n\t\talgorithms HS256\n\t}\n}"), "dpop algorithms"},
 		"the token in a cookie":        {site("stdio x\noauth https://a.example {\n\ttoken_header cookie\n}"), "Cookie: this header means something else"},
 		"the token in a header of MCP": {site("stdio x\noauth https://a.example {\n\ttoken_header mcp-session-id\n}"), "means something else"},
