@@ -64,6 +64,7 @@ func init() {
 		"describe":        describe,
 		"lines":           func() { printMany(200); untilEOF() },
 		"lines-exit":      func() { printMany(200) },
+		"last-words":      func() { say("up"); os.Stdin.Read(make([]byte, 1)); printMany(200) },
 		"make-files":      makeFiles,
 		"gateway":         gateway,
 	}
@@ -145,7 +146,7 @@ func floodStderr() {
 	untilEOF()
 }
 
-// sip reads a little every 80 ms, far longer than the stall timeout of its test.
+// sip reads a little every 200 ms, far longer than the stall timeout of its test.
 func sip() {
 	b := make([]byte, 16<<10)
 	total := 0
@@ -156,7 +157,7 @@ func sip() {
 			fmt.Printf("{\"total\":%d}\n", total)
 			return
 		}
-		time.Sleep(80 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 

@@ -82,8 +82,9 @@ func TestChildThatReadsNothingIsKilledAsStalled(t *testing.T) {
 
 func TestSlowReaderIsNotStalled(t *testing.T) {
 	t.Parallel()
-	// 1 MiB at 16 KiB each 80 ms takes over five seconds, the stall timeout twice.
-	r := play(t, "sip", stopTimeout(patience), func(c *Config) { c.StallTimeout = 2 * time.Second })
+	// 1 MiB at 16 KiB each 200 ms takes over twelve seconds, the stall timeout twice. A busy
+	// machine may keep the child from reading for a while, but not for as long as that.
+	r := play(t, "sip", func(c *Config) { c.StallTimeout = 6 * time.Second })
 	r.send(strings.Repeat("x", 1<<20))
 	r.Stop("test")
 	if err := r.wait(); err != nil {

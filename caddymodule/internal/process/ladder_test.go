@@ -159,7 +159,7 @@ func TestWrapperShellDiesWithItsServer(t *testing.T) {
 func TestServerUnderAShellKeepsItsTimeAfterSIGTERM(t *testing.T) {
 	// The shell dies of SIGTERM at once; the server it ran must not be cut short.
 	t.Parallel()
-	r := play(t, "slow-term", underShell, stopTimeout(4*time.Second))
+	r := play(t, "slow-term", underShell, stopTimeout(8*time.Second))
 	r.expect(`{"up":true}`)
 	r.Stop("test")
 	r.wait()

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync/atomic"
 )
 
@@ -19,7 +21,7 @@ func (p *Process) readStdout() {
 	defer p.outputEnded()
 	rubbish := newLineLog(p.log, slog.LevelWarn, "stdout line of the process is not JSON, skipped")
 	defer rubbish.flush()
-	lines := lineReader{src: bufio.NewReaderSize(counted{p.child.stdout, &p.heard}, stdoutBuffer), limit: p.cfg.MaxLine}
+	lines := lineReader{src: bufio.NewReaderSize(counted{&output{file: p.child.stdout}, &p.heard}, stdoutBuffer), limit: p.cfg.MaxLine}
 	for {
 		line, ended, err := lines.next()
 		if err == errOverLimit {
@@ -42,6 +44,37 @@ func (p *Process) readStdout() {
 			return
 		}
 	}
+}
+
+// lastWords is how many bytes are read of an output once there is no more waiting for it: more
+// than a pipe can hold. It bounds what is read of a descendant that writes on and on.
+const lastWords = 2 << 20
+
+// output is a pipe from the child. When its deadline has passed the child is dead, and what it
+// wrote before is in the pipe: that is read, however late its reader gets to run, and nothing
+// is waited for.
+type output struct {
+	file *os.File
+	late int // bytes read after the deadline
+}
+
+func (o *output) Read(p []byte) (n int, err error) {
+	n, err = o.file.Read(p)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || o.late >= lastWords {
+		return n, err
+	}
+	raw, err := o.file.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if closed := raw.Control(func(fd uintptr) { n, err = readNow(fd, p) }); closed != nil {
+		return 0, closed
+	}
+	o.late += n
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // counted counts the bytes that were read.

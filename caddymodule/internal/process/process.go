@@ -72,9 +72,9 @@ var (
 	ErrOutputClosed = errors.New("the process closed its standard output")
 )
 
-// drainTime bounds how long output is awaited after the last member of the
-// group was killed. Only a descendant that left the group, or a slow OnLine,
-// makes it run out.
+// drainTime bounds how long the end of the output is awaited after the last member of the
+// group was killed. Only a descendant that left the group, a slow OnLine or a machine that
+// is very busy makes it run out; what the group wrote is delivered all the same.
 const drainTime = time.Second
 
 // Process is a started child. All methods may be called from any goroutine.

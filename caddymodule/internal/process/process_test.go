@@ -45,6 +45,61 @@ func TestEveryLineWrittenBeforeTheExitIsDelivered(t *testing.T) {
 	}
 }
 
+// On a busy machine a process may be gone for long before what it has written is read.
+func TestWhatAProcessWroteIsDeliveredHoweverLate(t *testing.T) {
+	t.Parallel()
+	var r *running
+	started := make(chan struct{})
+	r = play(t, "last-words", func(c *Config) {
+		next := c.OnLine
+		c.OnLine = func(line []byte) {
+			if string(line) == `{"up":true}` {
+				<-started
+				_ = r.Send([]byte(`{}`)) // so that all else comes after what was read with this line
+				<-r.gone
+				time.Sleep(drainTime + drainTime/2)
+			}
+			next(line)
+		}
+	})
+	close(started)
+	r.wait()
+	if n := len(r.lines); n != 201 {
+		t.Errorf("%d of 201 lines are delivered", n)
+	}
+}
+
+// A descendant that has left the group may write without end.
+func TestSoMuchIsReadAfterTheDeadlineAndNoMore(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if _, err := w.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 2)
+	late := &output{file: r, late: lastWords - 2}
+	if n, err := late.Read(b); string(b[:n]) != "ab" || err != nil {
+		t.Errorf("read %q, %v", b[:n], err)
+	}
+	if n, err := late.Read(b); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("then read %q, %v", b[:n], err)
+	}
+	early := &output{file: r}
+	if n, err := early.Read(b); string(b[:n]) != "c" || err != nil {
+		t.Errorf("the rest is %q, %v", b[:n], err)
+	}
+	if n, err := early.Read(b); n != 0 || !errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("of what is empty %d bytes are read: %v", n, err)
+	}
+}
+
 func TestExitUnaskedIsAnErrorWithItsStatus(t *testing.T) {
 	for role, want := range map[string]string{"exit-0": "exit status 0", "exit-3": "exit status 3"} {
 		r := play(t, role)

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait of the tests; none should come near it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // playing counts the children of the test that runs.
 var playing atomic.Int32
@@ -62,7 +62,7 @@ func play(t *testing.T, role string, change ...func(*Config)) *running {
 	cfg := Config{
 		Command:     os.Args[0],
 		Env:         []string{roleVar + "=" + role, promptExit},
-		StopTimeout: 10 * time.Second,
+		StopTimeout: patience,
 		Logger:      slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		OnLine:      func(line []byte) { r.lines <- string(line) },
 		OnExit:      func(err error) { r.exit <- err },

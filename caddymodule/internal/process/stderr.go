@@ -27,7 +27,7 @@ func (p *Process) readStderr() {
 	defer p.outputEnded()
 	log := newLineLog(p.log, slog.LevelInfo, "stderr of the process")
 	defer log.flush()
-	src := bufio.NewReaderSize(counted{p.child.stderr, &p.heard}, logLineMax)
+	src := bufio.NewReaderSize(counted{&output{file: p.child.stderr}, &p.heard}, logLineMax)
 	for {
 		line, err := src.ReadSlice('\n')
 		cut := err == bufio.ErrBufferFull

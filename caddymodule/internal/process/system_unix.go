@@ -122,7 +122,17 @@ func awaitGroupEnd(pgid int) {
 	}
 }
 
-// expireOutput makes readers give up after d.
+// readNow is read(2) on a non-blocking descriptor.
+func readNow(fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), b)
+		if err != syscall.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// expireOutput makes readers wait no longer than d.
 func (c *child) expireOutput(d time.Duration) {
 	deadline := time.Now().Add(d)
 	for _, f := range []*os.File{c.stdout, c.stderr} {
