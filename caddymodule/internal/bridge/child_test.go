@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 // few descriptors of the runtime's poller.
 func leftovers(goroutines, files int) int {
 	const poller = 3
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for runtime.NumGoroutine() > goroutines+1 || openFiles() > files+poller {
 		if time.Now().After(deadline) {
 			buf := make([]byte, 1<<20)
@@ -48,7 +48,7 @@ func leftovers(goroutines, files int) int {
 				runtime.NumGoroutine(), goroutines, openFiles(), files, buf[:runtime.Stack(buf, true)])
 			return 1
 		}
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	return 0
 }
@@ -91,10 +91,11 @@ type incoming struct {
 
 // server is the child: a server whose answers the test writes itself.
 type server struct {
-	out  *bufio.Writer
-	seen []string
-	held map[string]json.RawMessage // calls that wait, by their own id
-	kept map[string]incoming        // calls of "keep", by mark
+	out   *bufio.Writer
+	trace *os.File // nil if the test does not ask for it
+	seen  []string
+	held  map[string]json.RawMessage // calls that wait, by their own id
+	kept  map[string]incoming        // calls of "keep", by mark
 
 	listening json.RawMessage // id of the newest listen
 }
@@ -102,6 +103,13 @@ type server struct {
 func play() {
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	s := server{out: bufio.NewWriterSize(os.Stdout, 1<<16), held: map[string]json.RawMessage{}, kept: map[string]incoming{}}
+	if file := os.Getenv("TEST_TRACE"); file != "" {
+		var err error
+		if s.trace, err = os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(8)
+		}
+	}
 	for {
 		raw, err := in.ReadString('\n')
 		if err != nil {
@@ -113,8 +121,9 @@ func play() {
 			fmt.Fprintln(os.Stderr, "child:", err)
 			os.Exit(9)
 		}
-		if os.Getenv("TEST_TRACE") != "" {
-			fmt.Fprintf(os.Stderr, "read %s\n", raw) // the test waits for it in the log
+		if s.trace != nil {
+			// In one write, so that the lines of several children do not mix.
+			fmt.Fprintf(s.trace, "read %.8192s\n", raw)
 		}
 		s.answer(m)
 		s.seen = append(s.seen, raw)

@@ -38,7 +38,7 @@ func TestAProcessThatHangsIsReplaced(t *testing.T) {
 		header, other := g.session("alice"), g.session(map[Per]string{PerUser: "alice", PerShared: "bob"}[per])
 		before := g.pid(header...)
 		waiting := g.later(t.Context(), tool(`1`, "hold", ``), other...)
-		g.until("the call is in flight", func() bool { return g.bridge.concurrent.InUse(userKey(other[1])) == 1 })
+		g.until("the call is in flight", g.find(other).hasSent)
 		g.post(tool(`2`, "hang", ``), append(header, givenUp...)...).holds(http.StatusOK, "took longer")
 		receive(t, waiting).holds(http.StatusOK, "did not answer a ping")
 		if record := g.log.outcome(t, "hold"); record["outcome"] != "died" {
@@ -60,6 +60,16 @@ func TestAProcessThatHangsIsReplaced(t *testing.T) {
 		}
 		g.bridge.breaker.mu.Unlock()
 	}
+}
+
+// hasSent says whether a call of the session was handed to its server.
+func (s *session) hasSent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, in := range s.calls {
+		return in.call != nil
+	}
+	return false
 }
 
 func TestAProcessThatHangsIsReplacedForModernClients(t *testing.T) {

@@ -24,11 +24,12 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/process"
+	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
 	"github.com/snapgate/snapgate/identity"
 )
 
-// patience is far longer than anything here takes.
-const patience = 20 * time.Second
+// patience is far longer than anything here takes, also on a machine that is very busy.
+const patience = time.Minute
 
 // gateway is a bridge behind a real HTTP server. The header X-User says who calls,
 // X-Issuer and X-Claim who says so and by what, X-Expires for how much longer the token is
@@ -51,6 +52,9 @@ func open(t testing.TB, change func(*Settings), env ...string) *gateway {
 func openPer(t testing.TB, per Per, change func(*Settings), env ...string) *gateway {
 	t.Helper()
 	g := &gateway{t: t, bridge: New(per), log: newJournal()}
+	// An answer that a busy machine holds up is no silence that a test is about.
+	g.bridge.hush, g.bridge.silences = 2*patience, timeout.NewQueue(2*patience)
+	env = g.log.traces(t, env)
 	settings := Settings{
 		Launch: func(p *oauth.Principal) (Launch, error) {
 			return Launch{Digest: "d", Process: process.Config{
@@ -317,6 +321,20 @@ func (r *reader) says(want string) string {
 	return id
 }
 
+// final returns the data of the last event before the end, "" if there is none with any.
+func (r *reader) final() (last string) {
+	r.t.Helper()
+	for {
+		id, data := r.next()
+		if id == "" && data == "" {
+			return last
+		}
+		if data != "" {
+			last = data
+		}
+	}
+}
+
 // ends checks that no event follows.
 func (r *reader) ends() {
 	r.t.Helper()
@@ -325,7 +343,7 @@ func (r *reader) ends() {
 	}
 }
 
-// trace makes children tell what they read.
+// trace makes children tell what they read, each line before they answer it.
 const trace = "TEST_TRACE=1"
 
 type principal = oauth.Principal

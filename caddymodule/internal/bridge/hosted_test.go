@@ -184,6 +184,12 @@ func TestAParkedCallExpires(t *testing.T) {
 	body, header = capable(`2`, "hold", saying(questionLine), retry(state, `{"action":"accept"}`))
 	g.post(body, header...).holds(http.StatusOK, `"code":-32602`)
 	// Its process serves the next one.
+	p := g.process()
+	g.until("the process is free", func() bool {
+		g.bridge.mu.Lock()
+		defer g.bridge.mu.Unlock()
+		return !p.taken
+	})
 	body, header = capable(`3`, "pid", ``, "")
 	g.post(body, header...).holds(http.StatusOK, `"pid"`)
 	g.until("one process runs", func() bool { return g.bridge.Processes() == 1 }) // the one that was probed is ending

@@ -1,9 +1,13 @@
 package bridge
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,17 +17,49 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// journal keeps log records, and lets a test wait for one.
+// journal keeps log records, and what children have read, and lets a test wait for either.
 type journal struct {
 	mu      sync.Mutex
-	added   *sync.Cond
 	records []map[string]string
+	trace   *bufio.Reader // of the file that children write to; nil if they do not
+	begun   string        // of a line that was not there whole
 }
 
-func newJournal() *journal {
-	j := &journal{}
-	j.added = sync.NewCond(&j.mu)
-	return j
+func newJournal() *journal { return &journal{} }
+
+// traces replaces [trace] in an environment by the name of a file for it. A log would leave
+// lines out where there are many at once, and have the others late.
+func (j *journal) traces(t testing.TB, env []string) []string {
+	t.Helper()
+	if !slices.Contains(env, trace) {
+		return env
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "trace"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	j.trace = bufio.NewReader(file)
+	env = slices.Clone(env)
+	for i, variable := range env {
+		if variable == trace {
+			env[i] = "TEST_TRACE=" + file.Name()
+		}
+	}
+	return env
+}
+
+// follow enters what children have read by now. j.mu is held.
+func (j *journal) follow() {
+	for j.trace != nil {
+		text, err := j.trace.ReadString('\n')
+		j.begun += text
+		if err != nil {
+			return
+		}
+		j.records = append(j.records, map[string]string{"line": strings.TrimSuffix(j.begun, "\n")})
+		j.begun = ""
+	}
 }
 
 func (j *journal) Enabled(context.Context, slog.Level) bool { return true }
@@ -44,7 +80,6 @@ func (j *journal) add(record map[string]string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.records = append(j.records, record)
-	j.added.Broadcast()
 }
 
 // journalCore puts audit records into the same journal.
@@ -76,27 +111,26 @@ func (c journalCore) Write(e zapcore.Entry, fields []zap.Field) error {
 // await returns the first record that fits.
 func (j *journal) await(t testing.TB, what string, fits func(map[string]string) bool) map[string]string {
 	t.Helper()
-	late := false
-	timer := time.AfterFunc(patience, func() {
-		j.mu.Lock()
-		late = true
-		j.mu.Unlock()
-		j.added.Broadcast()
-	})
-	defer timer.Stop()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for {
-		for _, record := range j.records {
-			if fits(record) {
+	looked := 0
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		late := time.Now().After(deadline)
+		for _, record := range j.since(looked) {
+			if looked++; fits(record) {
 				return record
 			}
 		}
 		if late {
 			t.Fatalf("no record: %s", what)
 		}
-		j.added.Wait()
 	}
+}
+
+// since returns the records behind the first n.
+func (j *journal) since(n int) []map[string]string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.follow()
+	return j.records[n:len(j.records):len(j.records)]
 }
 
 // read waits until a child has read a line with all the texts. It needs [trace].
@@ -124,12 +158,11 @@ func (j *journal) outcome(t testing.TB, of string) map[string]string {
 	})
 }
 
-// count is how many lines with all the texts the children have read.
+// count is how many lines with all the texts the children have read. They have read what they
+// have answered.
 func (j *journal) count(texts ...string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	n := 0
-	for _, r := range j.records {
+	for _, r := range j.since(0) {
 		if hasAll(r["line"], texts) {
 			n++
 		}

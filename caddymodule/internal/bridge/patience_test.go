@@ -129,6 +129,11 @@ func TestACallThatWaitsForATakenProcessIsRefused(t *testing.T) {
 		g.bridge.hush = hush
 		body, header := capable(`"third"`, "pid", ``, "")
 		resp := g.post(body, header...)
+		// Where the gateway gets to run only after both times, either may be found to be over.
+		for tries := 1; resp.StatusCode != status && tries < 50; tries++ {
+			resp.body()
+			resp = g.post(body, header...)
+		}
 		resp.holds(status, `{"jsonrpc":"2.0","id":"third","error":{"code":-32603,"message":"All server processes are taken"}}`)
 		if told := resp.Header.Get("Retry-After"); (told != "") != (status == http.StatusServiceUnavailable) {
 			t.Errorf("Retry-After %q", told)

@@ -233,15 +233,16 @@ func TestASpareThatRefusesInitializeIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.post(initializeRequest).holds(http.StatusBadGateway, "")
-	g.until("the next one has failed", func() bool {
-		g.bridge.mu.Lock()
-		defer g.bridge.mu.Unlock()
-		return g.bridge.spares.retry != nil && len(g.bridge.spares.idle) == 0
+	g.log.await(t, "the next one has failed", func(r map[string]string) bool {
+		return r["msg"] == "a process could not be started in advance"
 	})
+	g.warm(1) // a while later, and told nothing
+	if n := g.hellos(); n != 0 {
+		t.Errorf("%d spares wait that were asked what the server refuses", n)
+	}
 	if err := os.Remove(refusing); err != nil {
 		t.Fatal(err)
 	}
-	g.warm(1)
 	g.session("alice")
 }
 
