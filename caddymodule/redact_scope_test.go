@@ -172,7 +172,7 @@ func TestNoLogCostsNoMemory(t *testing.T) {
 	d := redactorOf(server)
 	d.chain = silent{}
 	r, w := secretRequest("mcp.example.com", "/mcp"), httptest.NewRecorder()
-	if n := testing.AllocsPerRun(100, func() {
+	if n := allocations(func() {
 		if err := d.serveUnlogged(w, r, server); err != nil {
 			t.Fatal(err)
 		}

@@ -37,9 +37,19 @@ func TestAPrincipalIsExpandedOnce(t *testing.T) {
 	if !slices.Equal(p.Scopes, []string{"write"}) {
 		t.Errorf("the principal itself was changed: %q", p.Scopes)
 	}
-	if n := testing.AllocsPerRun(100, func() { e.principal(p) }); n != 0 {
+	if n := allocations(func() { e.principal(p) }); n != 0 {
 		t.Errorf("%v allocations for one that is known", n)
 	}
+}
+
+// allocations are the fewest that f makes. What else runs in the process, such as what an
+// earlier test has left to end, is counted with them in some of the tries.
+func allocations(f func()) float64 {
+	least := testing.AllocsPerRun(100, f)
+	for tries := 1; least > 0 && tries < 20; tries++ {
+		least = min(least, testing.AllocsPerRun(100, f))
+	}
+	return least
 }
 
 func TestExpandedPrincipalsAreBounded(t *testing.T) {

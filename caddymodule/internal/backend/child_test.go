@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // few descriptors of the runtime's poller.
 func leftovers(goroutines, files int) int {
 	const poller = 3
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for runtime.NumGoroutine() > goroutines+1 || openFiles() > files+poller {
 		if time.Now().After(deadline) {
 			buf := make([]byte, 1<<20)
@@ -42,7 +42,7 @@ func leftovers(goroutines, files int) int {
 				runtime.NumGoroutine(), goroutines, openFiles(), files, buf[:runtime.Stack(buf, true)])
 			return 1
 		}
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	return 0
 }

@@ -17,8 +17,8 @@ import (
 // quickExit keeps the race detector from sleeping a second at the end of a child.
 const quickExit = "GORACE=atexit_sleep_ms=0"
 
-// patience is far longer than anything here takes.
-const patience = 20 * time.Second
+// patience is far longer than anything here takes, also on a machine that is very busy.
+const patience = time.Minute
 
 var stamp = []message.MetaValue{{Key: "io.github.snapgate/identity", Value: []byte(`{"user":"u"}`)}}
 

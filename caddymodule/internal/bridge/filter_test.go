@@ -97,8 +97,12 @@ func TestNothingIsFilteredWithoutRules(t *testing.T) {
 		if sink := shown(call, s); sink != backend.Sink(s) {
 			t.Errorf("%s has the sink %T", method, sink)
 		}
-		if n := testing.AllocsPerRun(100, func() { shown(call, s) }); n != 0 {
-			t.Errorf("%s: %v allocations", method, n)
+		n := 1.0
+		for tries := 0; n > 0 && tries < 20; tries++ { // what else runs in the process is counted with it
+			n = min(n, testing.AllocsPerRun(100, func() { shown(call, s) }))
+		}
+		if n > 0 {
+			t.Errorf("%s: allocates memory", method)
 		}
 	}
 }

@@ -290,7 +290,7 @@ func TestCachedTokenEndsWithItsExp(t *testing.T) {
 // done all is seen for a moment yet.
 func awaitEnd(t *testing.T, functions ...string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		if !slices.ContainsFunc(functions, func(name string) bool { return bytes.Contains(stacks, []byte(name)) }) {
