@@ -138,7 +138,7 @@ func (m *member) send(body string) (answer, error) {
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = fmt.Errorf("status %d: %s", response.StatusCode, text)
 	}
-	return answer{response.StatusCode, response.Header, string(text)}, err
+	return answer{status: response.StatusCode, header: response.Header, body: string(text)}, err
 }
 
 // Each of two users, in both eras, is told of their own changes and of no others, though

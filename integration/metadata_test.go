@@ -30,7 +30,7 @@ func (g *gateway) open(t *testing.T, method, path string, header ...string) answ
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{response.StatusCode, response.Header, string(body)}
+	return answer{status: response.StatusCode, header: response.Header, body: string(body)}
 }
 
 const (

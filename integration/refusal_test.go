@@ -183,7 +183,7 @@ func TestRefusalsOfModernRequests(t *testing.T) {
 	t.Run("unknown method", func(t *testing.T) {
 		client := *p
 		client.t = t
-		if a := client.post(p.message("m", "no/such", nil)); a.status != 404 || a.code() != -32601 || string(a.reply(t).ID) != `"m"` {
+		if a := client.post(p.message("m", "no/such", nil)); !a.has(404) || a.code() != -32601 || string(a.reply(t).ID) != `"m"` {
 			t.Errorf("answer %d %s", a.status, a.body)
 		}
 	})

@@ -104,7 +104,7 @@ func (c *smuggling) try(t *testing.T, row smuggled) {
 			r.Header[name] = values
 		}
 	})
-	if a.status != row.status || a.code() != row.code {
+	if !a.has(row.status) || a.code() != row.code {
 		t.Errorf("answer %d %s, want %d and error %d", a.status, a.body, row.status, row.code)
 	}
 	lines := c.next(t)
@@ -123,7 +123,7 @@ func (c *smuggling) try(t *testing.T, row smuggled) {
 			t.Errorf("stamped %+v", id)
 		}
 	}
-	if want := idOf(t, sent); want != "" && idOf(t, a.body) != want {
+	if want := idOf(t, sent); want != "" && idOf(t, a.last()) != want {
 		t.Errorf("the answer to id %s is %s", want, a.body)
 	}
 }

@@ -139,7 +139,7 @@ func (w *worker) listens(p *peer) {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		if text, err := io.ReadAll(response.Body); err == nil { // its time may be over by now
-			w.judge("listen", answer{response.StatusCode, response.Header, string(text)}, nil, "")
+			w.judge("listen", answer{status: response.StatusCode, header: response.Header, body: string(text)}, nil, "")
 		}
 		return
 	}

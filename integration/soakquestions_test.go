@@ -230,7 +230,7 @@ func (w *worker) resumes(p *peer, v survey, last string, q *posed) {
 	defer c.close()
 	if c.response.StatusCode != http.StatusOK {
 		text, err := io.ReadAll(c.response.Body)
-		w.judge("resume", answer{c.response.StatusCode, c.response.Header, string(text)}, err, "")
+		w.judge("resume", answer{status: c.response.StatusCode, header: c.response.Header, body: string(text)}, err, "")
 		return
 	}
 	w.hears("resume", p, v, c, 1)
@@ -258,7 +258,7 @@ func (w *worker) leavesAModernQuestion(p *peer, v survey) {
 // dropsInQuestion closes the connection at a time at which the client may just be asked
 // something: then nobody has the state of the call, which waits for it.
 func (w *worker) dropsInQuestion(p *peer, body string) {
-	w.lost = append(w.lost, time.Now())
+	defer func() { w.lost = append(w.lost, time.Now()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+w.random.IntN(10))*time.Millisecond)
 	defer cancel()
 	response, err := w.gateway.client.Do(p.request(ctx, http.MethodPost, body))

@@ -61,5 +61,5 @@ func (c *conversation) close() {
 }
 
 func (c *conversation) answer() answer {
-	return answer{c.response.StatusCode, c.response.Header, c.text.String()}
+	return answer{status: c.response.StatusCode, header: c.response.Header, body: c.text.String()}
 }
