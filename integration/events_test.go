@@ -83,15 +83,22 @@ func (s *events) read(lines *bufio.Scanner) {
 // take returns the next event that is no comment.
 func (s *events) take() event {
 	s.t.Helper()
+	e, open := s.tryTake()
+	if !open {
+		s.t.Fatal("the stream ended before the event came")
+	}
+	return e
+}
+
+// tryTake is take for a stream that may end before.
+func (s *events) tryTake() (e event, open bool) {
+	s.t.Helper()
 	timeout := time.After(patience)
 	for {
 		select {
 		case e, open := <-s.next:
-			if !open {
-				s.t.Fatal("the stream ended before the event came")
-			}
-			if !e.comment {
-				return e
+			if !open || !e.comment {
+				return e, open
 			}
 		case <-timeout:
 			s.t.Fatal("the event did not come in time")

@@ -76,7 +76,14 @@ func TestSubscriptionEndsWithItsToken(t *testing.T) {
 	s := standin()
 	s.oauth = []string{"clock_skew 0s"}
 	g := start(t, s)
-	rest := g.modern(t, g.mintFor(t, "alice", soon)).subscribe("sub").ended()
+	var stream *events
+	g.endingSoon(t, func(token string) bool {
+		p := g.modern(t, token)
+		stream = p.listen(http.MethodPost, p.message("sub", "subscriptions/listen", object{"notifications": object{"resourcesListChanged": true}}))
+		first, open := stream.tryTake()
+		return open && decode(t, first.data).Method == "notifications/subscriptions/acknowledged"
+	})
+	rest := stream.ended()
 	if len(rest) != 1 || (answer{body: rest[0].data}).reply(t).Result == nil {
 		t.Errorf("events %v", rest)
 	}
