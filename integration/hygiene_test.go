@@ -42,12 +42,18 @@ func running(t *testing.T, g *gateway) (legacy, modern *peer) {
 	t.Helper()
 	legacy, modern = g.legacy(t, g.token(t, "alice")), g.modern(t, g.token(t, "alice"))
 	for _, p := range []*peer{legacy, modern} {
-		pid, err := strconv.Atoi(p.call("spawn", "spawn", nil))
-		if err != nil || !alive(pid) {
-			t.Fatalf("no process was spawned: %d %v", pid, err)
-		}
+		p.spawn(t)
 	}
 	return legacy, modern
+}
+
+// spawn has the server of the peer start a process that no end of input would end.
+func (p *peer) spawn(t *testing.T) {
+	t.Helper()
+	pid, err := strconv.Atoi(p.call("spawn", "spawn", nil))
+	if err != nil || !alive(pid) {
+		t.Fatalf("no process was spawned: %d %v", pid, err)
+	}
 }
 
 func TestNoProcessIsLeft(t *testing.T) {
@@ -77,13 +83,24 @@ func TestNoProcessIsLeft(t *testing.T) {
 			counted(t, g)
 
 			idle := s
-			idle.stdio = append(slices.Clone(s.stdio), "idle_timeout 6s") // and a machine that is busy is no slower between two calls
+			idle.stdio = append(slices.Clone(s.stdio), "idle_timeout 2s")
 			g.renew(t, idle)
 			crash(t, g)
 			counted(t, g)
 
 			g.renew(t, s)
-			terminate(t, g)
+			for attempt := 1; ; attempt++ {
+				// One stop timeout for the calls, three for the ladder, and what Caddy itself takes. With
+				// the timeouts that are the default, what is stubborn would take fifteen seconds each time.
+				took := terminate(t, g)
+				if took < 14*time.Second {
+					break
+				}
+				if attempt == 3 { // no machine is so busy three times
+					t.Fatalf("it took %v", took)
+				}
+				g = start(t, s)
+			}
 		})
 	}
 }
@@ -92,19 +109,34 @@ func TestNoProcessIsLeft(t *testing.T) {
 // call has ended.
 func crash(t *testing.T, g *gateway) {
 	t.Helper()
-	legacy, modern := running(t, g)
-	for _, p := range []*peer{legacy, modern} {
-		call := hold(t)
-		waiting := p.begin(p.toolCall("h", "hold", call.arguments()))
-		call.reached()
+	for _, era := range []string{legacyVersion, modernVersion} {
+		p, call, waiting := inCall(t, g, era)
+		p.spawn(t)
 		waiting.cancel()
 		call.release()
 	}
 }
 
-// terminate is SIGTERM with streams and calls open. It takes no longer than the stop
-// ladder, however long the calls would.
-func terminate(t *testing.T, g *gateway) {
+// inCall is a peer in the middle of a call, in which nothing is idle. On a machine that is busy its
+// session may be idle for too long before, and then it begins another.
+func inCall(t *testing.T, g *gateway, version string) (p *peer, call held, waiting *inFlight) {
+	t.Helper()
+	await(t, "a call in a session", func() bool {
+		p = g.modern(t, g.token(t, "alice"))
+		if p.version = version; version == legacyVersion {
+			p.session = g.anyone(t, p.token).post(initializeMessage(version)).header.Get("Mcp-Session-Id")
+		}
+		call = hold(t)
+		waiting = p.begin(p.toolCall("h", "hold", call.arguments()))
+		await(t, "the call to reach the child, or none", func() bool { return exists(call.file+".in") || waiting.ended() })
+		return !waiting.ended() || waiting.wait(t).status != http.StatusNotFound
+	})
+	call.reached()
+	return p, call, waiting
+}
+
+// terminate is SIGTERM with streams and calls open, which would last for ever. It returns how long it takes.
+func terminate(t *testing.T, g *gateway) time.Duration {
 	t.Helper()
 	legacy, modern := running(t, g)
 	stream := legacy.listen(http.MethodGet, "")
@@ -121,17 +153,13 @@ func terminate(t *testing.T, g *gateway) {
 	case <-time.After(exitTime):
 		t.Fatal("caddy did not end")
 	}
-	// One stop timeout for the calls, three for the ladder, and what Caddy itself takes. With
-	// the timeouts that are the default, what is stubborn would take fifteen seconds.
-	if took := time.Since(began); took > 14*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	if left := g.processes(t); len(left) != 0 {
-		t.Errorf("%d processes outlive the gateway that was told to end", len(left))
-	}
+	took := time.Since(began)
+	// What was killed takes a moment to vanish. What was not would stay: nothing ends what was spawned.
+	await(t, "the end of all that the gateway which was told to end has started", func() bool { return len(g.processes(t)) == 0 })
 	if code := g.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
+	return took
 }
 
 // A gateway that is killed can end nothing. The system ends its children, and the end of
