@@ -248,7 +248,7 @@ func TestReloadKeepsProxiedSessions(t *testing.T) {
 	}
 	// Who the user is says another claim now: the same name may be somebody else's.
 	s.oauth = []string{"subject email"}
-	g.reload(t, s)
+	g.renew(t, s)
 	a := alice.as(g.mint(t, devauth.MintOptions{Subject: "alice", Claims: object{"email": "alice"}})).post(pingMessage)
 	if a.status != http.StatusNotFound {
 		t.Errorf("by another claim: %d %s", a.status, a.body)
