@@ -175,9 +175,15 @@ func TestSlowCallsOfOneUserLeaveConnectionsToOthers(t *testing.T) {
 // waitForLock returns when a session of a database waits for a lock.
 func waitForLock(t *testing.T, server *pgtest.Server, database string) {
 	t.Helper()
+	waitForLocks(t, server, database, 1)
+}
+
+// waitForLocks returns when so many do.
+func waitForLocks(t *testing.T, server *pgtest.Server, database string, sessions int) {
+	t.Helper()
 	watcher := server.Connect(t, pgtest.Superuser, "postgres")
 	ctx := patient(t)
-	for waiting := 0; waiting == 0; {
+	for waiting := 0; waiting < sessions; {
 		err := watcher.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`, database).Scan(&waiting)
 		if err != nil {
 			t.Fatal(err)

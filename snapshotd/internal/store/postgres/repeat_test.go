@@ -84,22 +84,39 @@ func TestWhatTheServerWantsRepeatedIs(t *testing.T) {
 	}
 }
 
-// TestADeadlockIsRepeated makes a real one, of which the store is the victim, since
-// only its session looks for deadlocks.
+// TestADeadlockIsRepeated makes a real one, of which the store is the victim, since only its
+// session looks for deadlocks. It looks once, a second after it began to wait: so a gate holds it up,
+// with its user's row locked, until the other waits for that.
 func TestADeadlockIsRepeated(t *testing.T) {
 	server := pgtest.Shared(t)
 	name := server.NewDatabase(t, "")
 	s := acquire(t, open(t, server.URL(pgtest.Role, name), Options{}), ownerOf("alice"))
 	id := save(t, s, store.Draft{Summary: "s", Context: "c"}).ID
+	server.Exec(t, name, `CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			PERFORM pg_advisory_xact_lock(1);
+			RETURN NULL;
+		END $$;
+		CREATE TRIGGER pass BEFORE DELETE ON snapshotd_snapshots FOR EACH STATEMENT EXECUTE FUNCTION pass()`)
 	ctx := patient(t)
-	other := server.Connect(t, pgtest.Superuser, name)
+	gate, other := server.Connect(t, pgtest.Superuser, name), server.Connect(t, pgtest.Superuser, name)
+	if _, err := gate.Exec(ctx, `SELECT pg_advisory_lock(1)`); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := other.Exec(ctx, `SET deadlock_timeout = '1h'; BEGIN; SELECT * FROM snapshotd_snapshots FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
-	deleted := make(chan error)
+	deleted, updated := make(chan error), make(chan error)
 	go func() { deleted <- s.Delete(ctx, id) }()
-	waitForLock(t, server, name)
-	if _, err := other.Exec(ctx, `UPDATE snapshotd_users SET issuer = issuer; COMMIT`); err != nil {
+	waitForLocks(t, server, name, 1)
+	go func() {
+		_, err := other.Exec(ctx, `UPDATE snapshotd_users SET issuer = issuer; COMMIT`)
+		updated <- err
+	}()
+	waitForLocks(t, server, name, 2)
+	if _, err := gate.Exec(ctx, `SELECT pg_advisory_unlock(1)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-updated; err != nil {
 		t.Errorf("the other became the victim: %v", err)
 	}
 	if err := <-deleted; err != nil {

@@ -15,12 +15,28 @@ import (
 )
 
 // TestARestartOfTheServerIsHardlyNoticed stops the server, in both ways, under load:
-// calls wait for it, and what was acknowledged is there, once.
+// calls wait for it, and what was acknowledged is there, once. A machine that is busy may take longer
+// for a restart than calls wait, and then it is tried again.
 func TestARestartOfTheServerIsHardlyNoticed(t *testing.T) {
+	for attempt := 1; ; attempt++ {
+		away, failures := restarts(t)
+		if len(failures) == 0 || t.Failed() {
+			return
+		}
+		if away < patience || attempt == 3 {
+			t.Fatalf("the server was away for %v, and %v", away, failures)
+		}
+	}
+}
+
+// restarts returns how long the server was away, at most, and which calls failed.
+func restarts(t *testing.T) (away time.Duration, failures []error) {
+	t.Helper()
 	server := pgtest.Start(t)
 	d := open(t, server.Database(t), Options{})
 	const users = 4
 	var saves atomic.Int64
+	var mu sync.Mutex
 	acknowledged := make([][]string, users)
 	ctx, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -30,7 +46,10 @@ func TestARestartOfTheServerIsHardlyNoticed(t *testing.T) {
 			for i := 0; ctx.Err() == nil; i++ {
 				summary := fmt.Sprint("number ", i)
 				if _, err := s.Save(context.Background(), store.Draft{Summary: summary, Context: "c"}); err != nil {
-					t.Errorf("user %d: %v", user, err)
+					mu.Lock()
+					defer mu.Unlock()
+					failures = append(failures, fmt.Errorf("user %d: %w", user, err))
+					stop()
 					return
 				}
 				acknowledged[user] = append(acknowledged[user], summary)
@@ -39,21 +58,25 @@ func TestARestartOfTheServerIsHardlyNoticed(t *testing.T) {
 		})
 	}
 	progress := func() {
-		for wanted, begun := saves.Load()+40, time.Now(); saves.Load() < wanted; time.Sleep(time.Millisecond) {
+		for wanted, begun := saves.Load()+40, time.Now(); saves.Load() < wanted && ctx.Err() == nil; time.Sleep(time.Millisecond) {
 			if time.Since(begun) > time.Minute {
 				t.Fatalf("stuck after %d saves", saves.Load())
 			}
 		}
 	}
 	progress()
-	server.Stop(t)
-	server.Run(t)
-	progress()
-	server.Crash(t)
-	server.Run(t)
-	progress()
+	for _, end := range []func(testing.TB){server.Stop, server.Crash} {
+		begun := time.Now()
+		end(t)
+		server.Run(t)
+		away = max(away, time.Since(begun))
+		progress()
+	}
 	stop()
 	group.Wait()
+	if len(failures) > 0 {
+		return away, failures
+	}
 	for user := range users {
 		s := acquire(t, d, ownerOf(fmt.Sprint(user)))
 		var there []string
@@ -68,6 +91,7 @@ func TestARestartOfTheServerIsHardlyNoticed(t *testing.T) {
 		}
 		healthy(t, s)
 	}
+	return away, nil
 }
 
 func TestAServerThatIsAwayIsToldAsSuch(t *testing.T) {
