@@ -66,8 +66,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, site{plain: true, command: tc.command, stdio: []string{"per " + tc.per}, mcp: []string{"limits {", "	sessions 1000", "}"}})
-			results := conform(t, suite, tc.revision, g.url, g.token(t, "alice"))
-			results.fail(t, tc.scenarios, tc.failing)
+			conformance{suite, tc.revision, g.url, g.token(t, "alice")}.holds(t, tc.scenarios, tc.failing)
 		})
 	}
 }
@@ -93,15 +92,14 @@ func TestConformanceBehindAProxy(t *testing.T) {
 		"2026-07-28": {"2026-07-28", nil, 49, notOffered},
 	} {
 		t.Run(name, func(t *testing.T) {
-			direct := conform(t, suite, tc.revision, "http://"+overHTTP(t, server, tc.flags...)+"/mcp", "")
-			direct.fail(t, tc.scenarios, tc.failing)
+			direct := conformance{suite, tc.revision, "http://" + overHTTP(t, server, tc.flags...) + "/mcp", ""}.holds(t, tc.scenarios, tc.failing)
 			g := start(t, site{plain: true, proxy: overHTTP(t, server, tc.flags...), mcp: filtering})
-			conform(t, suite, tc.revision, g.url, g.token(t, "alice")).fail(t, len(direct), direct.failing())
+			conformance{suite, tc.revision, g.url, g.token(t, "alice")}.holds(t, len(direct), direct.failing())
 		})
 		t.Run(name+", without a token", func(t *testing.T) {
 			u := upstreamServer(t, nil)
 			g := start(t, site{plain: true, proxy: u.host, log: accessLog})
-			if results := conform(t, suite, tc.revision, g.url, ""); len(results) < tc.scenarios {
+			if results := (conformance{suite, tc.revision, g.url, ""}).run(t, "--requirements", tc.revision); len(results) < tc.scenarios {
 				t.Errorf("%d scenarios were run", len(results))
 			}
 			refused := func(e entry) bool { return e["status"] == 401.0 || e["status"] == 403.0 } // 403 where the suite is a foreign page
@@ -177,20 +175,43 @@ func (s scenarios) failing() (names []string) {
 	return names
 }
 
-// conform runs the suite against an endpoint with a token on every request, or with none if
-// it is "".
-func conform(t *testing.T, suite, revision, url, token string) scenarios {
+// conformance is the suite of a folder, for a revision, against an endpoint, with a token on every
+// request, or with none if it is "".
+type conformance struct{ folder, revision, url, token string }
+
+// holds runs all that makes the revision, and holds that exactly these scenarios fail, of at least
+// so many. Scenarios have time limits of their own, some of a fifth of a second, which a machine that
+// is busy does not keep: what fails and should not is tried twice more.
+func (c conformance) holds(t *testing.T, least int, expected []string) scenarios {
 	t.Helper()
-	modules := filepath.Join(suite, "node_modules")
+	results := c.run(t, "--requirements", c.revision)
+	for _, scenario := range results.failing() {
+		for attempt := 0; attempt < 2 && results[scenario] != "" && !slices.Contains(expected, scenario); attempt++ {
+			t.Logf("%s fails: %s", scenario, results[scenario])
+			again, run := c.run(t, "--scenario", scenario, "--spec-version", c.revision, "--force")[scenario]
+			if !run {
+				t.Fatalf("%s was not run again", scenario)
+			}
+			results[scenario] = again
+		}
+	}
+	results.fail(t, least, expected)
+	return results
+}
+
+// run runs the scenarios that the arguments choose.
+func (c conformance) run(t *testing.T, choice ...string) scenarios {
+	t.Helper()
+	modules := filepath.Join(c.folder, "node_modules")
 	out := t.TempDir()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	args := []string{filepath.Join(modules, ".bin", "conformance"), "server", "--url", url, "--requirements", revision, "--output-dir", out}
-	if token != "" {
-		args = append([]string{"--import", "file://" + beside(t, suite, "bearer.mjs")}, args...)
+	args := append([]string{filepath.Join(modules, ".bin", "conformance"), "server", "--url", c.url, "--timeout", "120000", "--output-dir", out}, choice...)
+	if c.token != "" {
+		args = append([]string{"--import", "file://" + beside(t, c.folder, "bearer.mjs")}, args...)
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(modules, ".bin", "node"), args...)
-	cmd.Env = append(os.Environ(), "BEARER_TOKEN="+token)
+	cmd.Env = append(os.Environ(), "BEARER_TOKEN="+c.token)
 	text, err := cmd.CombinedOutput() // its exit status says no more than its files
 	results := readChecks(t, out)
 	if len(results) == 0 {

@@ -11,11 +11,17 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
+// patientQUIC gives a handshake more than the usual five seconds.
+func patientQUIC() *quic.Config {
+	return &quic.Config{HandshakeIdleTimeout: patience, MaxIdleTimeout: 2 * patience}
+}
+
 // overQUIC has all requests to a gateway go over HTTP/3 from now on.
 func (g *gateway) overQUIC(t *testing.T) {
 	t.Helper()
 	transport := &http3.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: g.roots, ServerName: "localhost"},
+		QUICConfig:      patientQUIC(),
 		Dial: func(ctx context.Context, addr string, config *tls.Config, quicConfig *quic.Config) (*quic.Conn, error) {
 			return quic.DialAddrEarly(ctx, strings.Replace(addr, "localhost", "127.0.0.1", 1), config, quicConfig)
 		},

@@ -21,8 +21,8 @@ var loginPackages = []string{
 }
 
 // firstTokenLife is how long the token of a login is good. What comes before its end takes
-// a second, and more of it on a busy machine only makes the client refresh more often.
-const firstTokenLife = 8 * time.Second
+// a second, and some more on a machine that is busy.
+const firstTokenLife = 15 * time.Second
 
 // provider is oidc-provider as a process, with what it says.
 type provider struct {

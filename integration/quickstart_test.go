@@ -39,33 +39,7 @@ func TestQuickstart(t *testing.T) {
 		t.Skip("the gateway runs on Unix systems only")
 	}
 	data := t.TempDir()
-	cmd := exec.Command(buildPlain(t, "./quickstart"), "-json", "-port", "0", "-auth-port", "0", "-data", data)
-	endWithTests(cmd)
-	progress := newLogbook()
-	cmd.Stderr = progress
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	started := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
-	lines := bufio.NewReader(stdout)
-	line, err := lines.ReadString('\n')
-	started.Stop()
-	if err != nil {
-		t.Fatalf("it is not ready: %v\n%s", err, progress.text())
-	}
-	var r ready
-	if err := json.Unmarshal([]byte(line), &r); err != nil || r.Resource != r.URL || r.Tokens["alice"] == "" || r.Tokens["bob"] == "" {
-		t.Fatalf("%v in %s", err, line)
-	}
-	for line := range strings.Lines(progress.text()) {
-		if strings.HasPrefix(line, "{") {
-			t.Errorf("it says to people %s", line)
-		}
-	}
+	cmd, lines, r := startQuickstart(t, buildPlain(t, "./quickstart"), data)
 	g := trusting(t, r)
 	for era, version := range eras {
 		t.Run(era, func(t *testing.T) {
@@ -86,6 +60,45 @@ func TestQuickstart(t *testing.T) {
 	})
 	g.client.CloseIdleConnections()
 	endByCtrlC(t, cmd, lines, r, data)
+}
+
+// startQuickstart returns when it is ready, with what else it will print.
+func startQuickstart(t *testing.T, binary, data string) (*exec.Cmd, *bufio.Reader, ready) {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		cmd := exec.Command(binary, "-json", "-port", "0", "-auth-port", "0", "-data", data)
+		endWithTests(cmd)
+		progress := newLogbook()
+		cmd.Stderr = progress
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		started := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+		lines := bufio.NewReader(stdout)
+		line, err := lines.ReadString('\n')
+		started.Stop()
+		if err != nil {
+			_ = cmd.Wait() // what it said tells why it ended
+			if said := progress.text(); attempt == 3 || !strings.Contains(said, "in use") {
+				t.Fatalf("it is not ready: %v\n%s", err, said)
+			}
+			continue // somebody else has taken a port since it was found to be free
+		}
+		var r ready
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r.Resource != r.URL || r.Tokens["alice"] == "" || r.Tokens["bob"] == "" {
+			t.Fatalf("%v in %s", err, line)
+		}
+		for line := range strings.Lines(progress.text()) {
+			if strings.HasPrefix(line, "{") {
+				t.Errorf("it says to people %s", line)
+			}
+		}
+		return cmd, lines, r
+	}
 }
 
 func saveAndResume(t *testing.T, session *mcp.ClientSession, name string) {
@@ -139,7 +152,7 @@ func endByCtrlC(t *testing.T, cmd *exec.Cmd, stdout io.Reader, r ready, data str
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	bound := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	bound := time.AfterFunc(exitTime, func() { _ = cmd.Process.Kill() })
 	defer bound.Stop()
 	rest, err := io.ReadAll(stdout)
 	if err != nil || len(rest) > 0 {

@@ -46,18 +46,20 @@ class Login {
 
 const login = new Login();
 
-// retried logs in wherever the client says that its user has to, and does it again.
+// retried logs in wherever the client says that its user has to, and does it again: once, or
+// more often where a token has ended before it was used.
 async function retried(transport, act) {
-  try {
-    return await act();
-  } catch (error) {
-    if (!login.back) {
-      throw error;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!login.back || attempt === 4) {
+        throw error;
+      }
+      const answer = login.back.searchParams;
+      login.back = undefined;
+      await transport.finishAuth(kind === 'sdk' ? answer.get('code') : answer);
     }
-    const answer = login.back.searchParams;
-    login.back = undefined;
-    await transport.finishAuth(kind === 'sdk' ? answer.get('code') : answer);
-    return act();
   }
 }
 

@@ -3,18 +3,22 @@
 // With SQLITE=node it uses the SQLite within Node.js instead.
 import { createInterface } from 'node:readline';
 
+// How long it waits for a lock, in milliseconds: longer than the library's five seconds, for which a
+// machine that is busy may hold up whoever has the lock.
+const timeout = 30_000;
+
 const db = await (process.env.SQLITE === 'node' ? within : library)(process.argv[2]);
 
 async function library(file) {
   const { default: Database } = await import('better-sqlite3');
-  return new Database(file);
+  return new Database(file, { timeout });
 }
 
 // What is used here of the library, by Node's own.
 async function within(file) {
   const { DatabaseSync } = await import('node:sqlite');
   const db = new DatabaseSync(file);
-  db.exec('PRAGMA busy_timeout = 5000'); // as that of the library
+  db.exec(`PRAGMA busy_timeout = ${timeout}`);
   db.pragma = (text, { simple = false } = {}) => {
     const rows = db.prepare(`PRAGMA ${text}`).all();
     return simple ? Object.values(rows[0])[0] : rows;
