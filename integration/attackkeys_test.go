@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/snapgate/snapgate/integration/devauth"
 )
@@ -182,6 +183,7 @@ func TestNewKeyIsSeenAtOnceAndInventedOnesCostOneFetch(t *testing.T) {
 	s := standin()
 	s.issuer = h.url
 	g := start(t, s)
+	began := time.Now()
 	first := h.token(t, g, devauth.MintOptions{})
 	if a := g.anyone(t, first).post(initializeMessage(legacyVersion)); a.status != http.StatusOK {
 		t.Fatalf("%d %s", a.status, a.body)
@@ -197,7 +199,8 @@ func TestNewKeyIsSeenAtOnceAndInventedOnesCostOneFetch(t *testing.T) {
 		t.Errorf("a withdrawn key: %d %s", a.status, a.body)
 	}
 	before := h.keys.Load()
-	if before > 2 {
+	// An unknown name is looked for once in ten seconds, however many those are on a machine that is busy.
+	if most := 2 + int64(time.Since(began)/(10*time.Second)); before > most {
 		t.Errorf("the keys were fetched %d times", before)
 	}
 	const flood = 200

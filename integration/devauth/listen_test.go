@@ -120,7 +120,7 @@ func TestCloseEndsTheGoroutine(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One that has done all is seen for a moment yet.
-	for deadline := time.Now().Add(10 * time.Second); serving() > before; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); serving() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d serving goroutines before, %d after", before, serving())
 		}
