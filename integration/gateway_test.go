@@ -24,7 +24,7 @@ import (
 
 // patience is how long a test waits for what must happen. Nothing that works comes near
 // it, even on a machine that is busy with something else.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // gateway is Caddy with the module in it, as a process.
 type gateway struct {

@@ -50,7 +50,7 @@ func prewarmed(t *testing.T, per string) bool {
 	p := g.anyone(t, g.token(t, "alice"))
 	begins := p.begin(initializeMessage(legacyVersion))
 	for waited := time.Now(); !begins.ended(); time.Sleep(3 * time.Millisecond) {
-		if time.Since(waited) > patience/3 {
+		if time.Since(waited) > patience/6 {
 			opens() // so that all of it can end
 			return false
 		}

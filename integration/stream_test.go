@@ -332,7 +332,7 @@ func TestSilentStreamIsKeptAlive(t *testing.T) {
 		streams[name] = p.listen(http.MethodPost, p.toolCall(1, "hold", call.arguments()))
 		t.Cleanup(call.release)
 	}
-	timeout := time.After(4 * patience) // two comments take thirty seconds
+	timeout := time.After(2 * patience) // two comments take thirty seconds
 	for name, s := range streams {
 		sseHeaders(t, s)
 		for comments := 0; comments < 2; {
@@ -360,7 +360,7 @@ const soon = 4 * time.Second
 func (g *gateway) endingSoon(t *testing.T, begin func(token string) bool) {
 	t.Helper()
 	for life := soon; !begin(g.mintFor(t, "alice", life)); life *= 2 {
-		if life > 2*patience {
+		if life > patience {
 			t.Fatalf("nothing could be begun with a token that is good for %v", life)
 		}
 	}

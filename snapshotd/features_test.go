@@ -79,7 +79,7 @@ func TestAUserIsToldWhatAnAdministratorDeletes(t *testing.T) {
 			if want := "snapshot://1 for " + userOf("alice"); got != want {
 				t.Errorf("version %q: told %q, want %q", version, got, want)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			t.Errorf("version %q: nothing was told", version)
 		}
 		if err := w.session.Close(); err != nil {
@@ -141,7 +141,7 @@ func (w watcher) subscribe(t *testing.T, uri string) {
 	}
 	select {
 	case <-w.listening:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the listen was not acknowledged")
 	}
 }

@@ -66,10 +66,13 @@ type finished struct {
 	stdout, stderr string
 }
 
+// patience is how long a run may take. Nothing that works comes near it.
+const patience = 5 * time.Minute
+
 // runToEnd runs snapshotd over the whole input.
 func runToEnd(t testing.TB, home string, env []string, input string, args ...string) finished {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := command(ctx, home, args...)
 	cmd.Env = append(cmd.Env, env...)

@@ -78,7 +78,7 @@ type running struct {
 
 func start(t *testing.T, args ...string) running {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	cmd := command(ctx, t.TempDir(), args...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

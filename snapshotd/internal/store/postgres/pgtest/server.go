@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a server may take to start or stop.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // The role that tests work with, which is neither superuser nor has BYPASSRLS, and the
 // superuser. The server asks nobody on this machine for a password.
