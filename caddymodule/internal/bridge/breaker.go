@@ -46,6 +46,7 @@ type breaker struct {
 type fault struct {
 	inARow int
 	last   time.Time
+	trying bool // since last one attempt is made that is to decide
 }
 
 func (b *breaker) time() time.Time {
@@ -65,10 +66,20 @@ func (b *breaker) refusal(k kind) *answer.Refusal {
 	case f.inARow < breakAfter:
 		return nil
 	case left <= 0:
-		b.faults[k] = fault{f.inARow, b.time()}
+		b.faults[k] = fault{f.inARow, b.time(), true}
 		return nil
 	}
 	return answer.New(http.StatusServiceUnavailable, protocol.CodeInternal, "The server behind the gateway failed to start %d times in a row", f.inARow).RetryAfter(left)
+}
+
+// unused takes back an attempt that refusal has let through, where nothing was started after all:
+// the next one decides instead.
+func (b *breaker) unused(k kind) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f := b.faults[k]; f.trying {
+		b.faults[k] = fault{inARow: f.inARow, last: b.time().Add(-breakTime)}
+	}
 }
 
 // ended counts the end of a process that nobody has ended.
@@ -100,7 +111,7 @@ func count(faults *map[kind]fault, k kind, now time.Time) {
 	if *faults == nil {
 		*faults = map[kind]fault{}
 	}
-	(*faults)[k] = fault{(*faults)[k].inARow + 1, now}
+	(*faults)[k] = fault{inARow: (*faults)[k].inARow + 1, last: now}
 }
 
 // failed counts a start after which the server did not answer its first request.

@@ -102,6 +102,37 @@ func TestOneAttemptDecidesForAll(t *testing.T) {
 	}
 }
 
+// An attempt for which there is no room says nothing of the server: the next one is made as soon
+// as there is.
+func TestAnAttemptThatIsNotMadeDecidesNothing(t *testing.T) {
+	for _, per := range []Per{PerSession, PerUser} {
+		broken := filepath.Join(t.TempDir(), "broken")
+		g, clock := failing(t, per, "TEST_DIE_IF="+broken)
+		g.settings.MaxProcesses = 1
+		if err := os.WriteFile(broken, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range breakAfter {
+			g.post(initializeRequest).holds(http.StatusBadGateway, "")
+			g.until("it is gone", func() bool { return g.bridge.Processes() == 0 })
+		}
+		if err := os.Remove(broken); err != nil {
+			t.Fatal(err)
+		}
+		clock.Store(int64(breakTime))
+		header := g.session("bob")
+		for range 3 {
+			g.post(initializeRequest).holds(http.StatusServiceUnavailable, "All server processes are in use")
+		}
+		g.do(t.Context(), http.MethodDelete, "", header...).body()
+		if per == PerUser {
+			g.process().end("the test")
+		}
+		g.until("there is room", func() bool { return g.bridge.Processes() == 0 })
+		g.session("alice")
+	}
+}
+
 // A server that crashes again and again in use is started less and less often, but soon
 // enough for whoever did not crash it.
 func TestACrashLoopIsSlowedDown(t *testing.T) {

@@ -22,18 +22,8 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, he
 		return nil, failedToStart(settings, err)
 	}
 	try := kind{b.processOwner(call.Principal), launch.Digest, era}
-	if refusal := b.breaker.refusal(try); refusal != nil {
-		return nil, refusal
-	}
-	if pause := b.breaker.pause(try); pause > 0 {
-		select {
-		case <-time.After(pause):
-		case <-b.stopping:
-			return nil, closing()
-		}
-	}
 	whose := ownerOf(call.Principal)
-	warm, refusal := b.reserve(whose, settings, hello)
+	warm, refusal := b.attempt(try, whose, settings, hello)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -54,6 +44,9 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, he
 	if died {
 		b.count()
 	}
+	if refusal != nil {
+		b.breaker.unused(try)
+	}
 	switch {
 	case refusal != nil && warm == nil:
 		b.exited(whose)
@@ -73,6 +66,26 @@ func (b *Bridge) launch(call *admission.Call, settings *Settings, era string, he
 		return nil, failedToStart(settings, err)
 	}
 	return nil, nil
+}
+
+// attempt is reserve where the server has not failed so often that it is to be waited with. One
+// that comes to nothing for want of room says nothing of the server, and the next need not wait.
+func (b *Bridge) attempt(try kind, whose owner, settings *Settings, hello []byte) (*spare, *answer.Refusal) {
+	if refusal := b.breaker.refusal(try); refusal != nil {
+		return nil, refusal
+	}
+	if pause := b.breaker.pause(try); pause > 0 {
+		select {
+		case <-time.After(pause):
+		case <-b.stopping:
+			return nil, closing()
+		}
+	}
+	warm, refusal := b.reserve(whose, settings, hello)
+	if refusal != nil {
+		b.breaker.unused(try)
+	}
+	return warm, refusal
 }
 
 // complete sets what is the same for all processes. One that is busy with a call may read
