@@ -247,11 +247,13 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 	p.mu.Lock()
 	p.current = relay
 	p.mu.Unlock()
+	p.enter(s, m) // and so it is told of what the server says at once
 	// The server may ask before Call has returned: ask waits for the lock.
 	relay.mu.Lock()
 	relay.call, err = p.conn.CallFor(solo{}, m, settings.stamp(call.Principal), relay)
 	relay.mu.Unlock()
 	if err != nil {
+		p.leave(s)
 		p.freeFrom(relay)
 		p.release()
 		return unavailable(err)
@@ -260,10 +262,9 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 	return nil
 }
 
-// carry writes what a call with a relay has to say to one request of the client. If that
-// ends with a question the process stays with the call.
+// carry writes what a call with a relay has to say to one request of the client, whose stream is
+// entered at the process. If that ends with a question the process stays with the call.
 func (b *Bridge) carry(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange, relay *relay) {
-	p.enter(x.stream, call.Message)
 	last := b.run(w, r, call, settings, x, relay.call)
 	p.leave(x.stream)
 	if !last.parks {

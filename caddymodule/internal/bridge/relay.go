@@ -105,6 +105,7 @@ func (r *relay) park() {
 	}
 	target := r.target
 	r.target = nil
+	r.p.leave(target) // now: the retry may come before its handler has returned
 	r.bridge.mu.Lock()
 	r.bridge.parked[id] = r
 	r.bridge.mu.Unlock()
@@ -193,10 +194,11 @@ func (r *relay) close() {
 	// Otherwise it has just expired, and the process is given back there.
 }
 
-// takeUp makes the retry the open request of the call.
+// takeUp makes the retry the open request of the call, and enters its stream at the process.
 func (r *relay) takeUp(call *admission.Call) *stream {
 	retry := call.Message
 	s := &stream{request: retry.ID}
+	r.p.enter(s, retry)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expiry.Stop()

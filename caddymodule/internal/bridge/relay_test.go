@@ -109,3 +109,29 @@ func TestInputThatNobodyCouldReadIsAskedForAgain(t *testing.T) {
 	body, header = capable(`3`, "hold", args, retry(state, `{"action":"accept"}`))
 	g.post(body, header...).holds(http.StatusOK, `"heard":{"action":"accept"}`)
 }
+
+// A server may say something as soon as it hears of a call, or of what a retry brings.
+func TestWhatIsSaidAtOnceIsOfTheCall(t *testing.T) {
+	const note = `{"jsonrpc":"2.0","method":"notifications/note","params":{"n":1}}`
+	g := open(t, nil, legacyChild)
+	for range 300 {
+		body, header := capable(`1`, "say", saying(note, answered), "")
+		g.post(body, header...).says(note)
+		if t.Failed() {
+			break
+		}
+	}
+	g = open(t, nil, legacyChild)
+	args := saying(questionLine)
+	r, state := g.parked(`1`, args)
+	if g.bridge.unpark(r.id) != r {
+		t.Fatal("the call is not parked")
+	}
+	body, _ := capable(`2`, "hang", args, retry(state, `{}`))
+	s := r.takeUp(&admission.Call{Message: parsed(t, body)})
+	defer r.close()
+	r.p.fromServer(parsed(t, note), []byte(note))
+	if events, _ := s.take(s.attach(1)); len(events) != 1 || string(events[0].frame) != note {
+		t.Errorf("the retry is told of %d messages", len(events))
+	}
+}
