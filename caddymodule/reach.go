@@ -192,9 +192,8 @@ func (s *simulation) handlers(handlers []caddyhttp.MiddlewareHandler, r *http.Re
 		case *OAuth:
 			s.visitOAuth(h, r)
 		case *Stdio:
-			if h.Anonymous != "" {
-				s.answered = "an anonymous mcp_stdio"
-			}
+			// It is the last: what it does not carry, it refuses.
+			s.answered = "an mcp_stdio"
 		default:
 			s.visit(h)
 		}

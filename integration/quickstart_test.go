@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -39,7 +40,8 @@ func TestQuickstart(t *testing.T) {
 		t.Skip("the gateway runs on Unix systems only")
 	}
 	data := t.TempDir()
-	cmd, lines, r := startQuickstart(t, buildPlain(t, "./quickstart"), data)
+	home := t.TempDir()
+	cmd, lines, r := startQuickstart(t, buildPlain(t, "./quickstart"), home, data)
 	g := trusting(t, r)
 	for era, version := range eras {
 		t.Run(era, func(t *testing.T) {
@@ -60,13 +62,53 @@ func TestQuickstart(t *testing.T) {
 	})
 	g.client.CloseIdleConnections()
 	endByCtrlC(t, cmd, lines, r, data)
+	seeItKeptToItsFolder(t, home, data)
+}
+
+// goSetting is a setting of the go command that would follow from the home folder.
+func goSetting(t *testing.T, name string) string {
+	t.Helper()
+	value, err := exec.Command("go", "env", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name + "=" + strings.TrimSpace(string(value))
+}
+
+// seeItKeptToItsFolder holds that nothing is left outside of it, and that the gateway warns of
+// nothing in a configuration of ours.
+func seeItKeptToItsFolder(t *testing.T, home, data string) {
+	t.Helper()
+	err := filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
+		// The go command counts what it does below its own folder.
+		if err == nil && !entry.IsDir() && !strings.Contains(path, filepath.Join("go", "telemetry")) {
+			t.Errorf("it left %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	log, err := os.ReadFile(filepath.Join(data, "caddy.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(log), `"msg":"protecting"`) {
+		t.Errorf("the log does not say what is protected:\n%s", log)
+	}
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, `"level":"warn"`) && strings.Contains(line, `"logger":"http.handlers.mcp_`) {
+			t.Errorf("it warns: %s", line)
+		}
+	}
 }
 
 // startQuickstart returns when it is ready, with what else it will print.
-func startQuickstart(t *testing.T, binary, data string) (*exec.Cmd, *bufio.Reader, ready) {
+func startQuickstart(t *testing.T, binary, home, data string) (*exec.Cmd, *bufio.Reader, ready) {
 	t.Helper()
 	for attempt := 1; ; attempt++ {
 		cmd := exec.Command(binary, "-json", "-port", "0", "-auth-port", "0", "-data", data)
+		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", goSetting(t, "GOCACHE"), goSetting(t, "GOMODCACHE"))
 		endWithTests(cmd)
 		progress := newLogbook()
 		cmd.Stderr = progress

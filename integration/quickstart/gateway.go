@@ -103,6 +103,11 @@ func (g *gateway) start() error {
 	for _, warning := range warnings {
 		fmt.Fprintln(os.Stderr, "quickstart:", warning.String())
 	}
+	// What Caddy keeps beside its storage, a number for this machine, it puts into its folder below
+	// this one.
+	if err := os.Setenv("XDG_DATA_HOME", g.opts.data); err != nil {
+		return fmt.Errorf("keeping Caddy's data in the data folder: %w", err)
+	}
 	for _, config := range [][]byte{[]byte(plainLog), config} {
 		if err := caddy.Load(config, true); err != nil {
 			return fmt.Errorf("starting Caddy: %w", err)
