@@ -42,6 +42,8 @@ func TestOptionsRefuseWhatIsWrong(t *testing.T) {
 		"names no folder":                {"-data", ""},
 		"names no command":               {"-stdio", " "},
 		"quotes are not closed":          {"-stdio", `npx "unterminated`},
+		"\"no-such-server\" cannot be run: executable file not found":           {"-stdio", "no-such-server mcp"},
+		"\"/no/such/server\" cannot be run: stat /no/such/server: no such file": {"-stdio", "/no/such/server"},
 	} {
 		if _, err := parseOptions(args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: error = %v, want it to say %q", args, err, want)

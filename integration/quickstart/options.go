@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -90,6 +91,11 @@ func (o *options) check() error {
 	}
 	if strings.ContainsAny(o.stdio, "\r\n") || strings.HasSuffix(strings.TrimSpace(o.stdio), "{") {
 		return errors.New("-stdio takes a command and its arguments on one line")
+	}
+	if command := tokens[0].Text; o.stdio != "" && !strings.Contains(command, "{") {
+		if _, err := exec.LookPath(command); err != nil {
+			return fmt.Errorf("-stdio: %q cannot be run: %w", command, errors.Unwrap(err))
+		}
 	}
 	if o.data == "" {
 		return errors.New("-data names no folder")
