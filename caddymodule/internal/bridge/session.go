@@ -204,25 +204,28 @@ func (s *session) begin(call *admission.Call) (*inCall, *answer.Refusal) {
 // or could not be written: the client may come back for them.
 func (s *session) finish(m *message.Message, in *inCall, resumable bool) {
 	in.stream.end() // it has ended by itself, or was never begun
-	for _, dropped := range s.keep(m, in, resumable) {
-		dropped.drop()
+	s.mu.Lock()
+	delete(s.calls, message.IDKey(m.ID))
+	s.lastUsed = time.Now()
+	ended := s.ended
+	var dropped []*stream
+	if resumable && !ended {
+		dropped = s.keep(in.stream)
+	}
+	s.mu.Unlock()
+	if !resumable && !ended { // otherwise all that is asked in it has been answered
+		in.stream.drop()
+	}
+	for _, older := range dropped {
+		older.drop()
 	}
 }
 
-// keep is finish but for the streams that are kept no longer, which it returns.
-func (s *session) keep(m *message.Message, in *inCall, resumable bool) (dropped []*stream) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.calls, message.IDKey(m.ID))
-	s.lastUsed = time.Now()
-	switch {
-	case s.ended: // all that is asked in it has been answered
-		return nil
-	case !resumable:
-		return []*stream{in.stream}
-	}
-	in.stream.settle()
-	s.kept = append(s.kept, in.stream)
+// keep keeps the stream of a call that has ended, and returns those that are kept no longer.
+// s.mu is held.
+func (s *session) keep(ended *stream) (dropped []*stream) {
+	ended.settle()
+	s.kept = append(s.kept, ended)
 	events, bytes := 0, 0
 	for i, kept := range slices.Backward(s.kept) {
 		e, n := kept.size()
