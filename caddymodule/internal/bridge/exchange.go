@@ -66,7 +66,6 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 			x.sse.end()
 		}
 	}()
-	defer answer.ForgetSession(w, r)
 
 	x.beat.begin(x.bridge.silences, time.Until(deadline))
 	defer x.beat.end()

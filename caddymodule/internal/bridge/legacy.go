@@ -28,7 +28,7 @@ func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admis
 		refusal = b.legacyMessage(w, r, call, settings)
 	}
 	if refusal != nil {
-		x.refuse(w, r, call, settings, refusal)
+		x.refuse(w, call, settings, refusal)
 	}
 }
 

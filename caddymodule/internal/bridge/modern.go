@@ -29,7 +29,7 @@ func (b *Bridge) serveModern(w http.ResponseWriter, r *http.Request, call *admis
 	x := &exchange{}
 	x.answers(b, w)
 	if refusal := b.modernCall(w, r, call, settings, x); refusal != nil {
-		x.refuse(w, r, call, settings, refusal)
+		x.refuse(w, call, settings, refusal)
 	}
 }
 

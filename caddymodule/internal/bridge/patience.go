@@ -87,7 +87,7 @@ func (p *pooled) await(ctx context.Context, x *exchange) *answer.Refusal {
 }
 
 // refuse answers a call that goes no further: with a status, as long as there is none yet.
-func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, refusal *answer.Refusal) {
+func (x *exchange) refuse(w http.ResponseWriter, call *admission.Call, settings *Settings, refusal *answer.Refusal) {
 	defer x.beat.end()
 	if !x.began {
 		refuse(w, call, settings, refusal)
@@ -99,5 +99,4 @@ func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, call *admissio
 	x.sse.add("", event{frame: told.Frame(call.Message.ID)})
 	_ = x.sse.flush() // a client that has gone is told nothing
 	x.sse.end()
-	answer.ForgetSession(w, r)
 }

@@ -3,8 +3,6 @@ package answer
 import (
 	"net/http"
 	"time"
-
-	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 )
 
 // Sent sees to it that the headers of an answer that is begun have been sent: what is taken out
@@ -22,12 +20,3 @@ func Sent(w http.ResponseWriter, r *http.Request) {
 }
 
 const sendTime = 30 * time.Second
-
-// ForgetSession takes the session's id out of the headers of an answer that is begun, if it is
-// there. Access logs read what remains, and the id is a secret.
-func ForgetSession(w http.ResponseWriter, r *http.Request) {
-	if len(w.Header()[protocol.HeaderSession]) > 0 {
-		Sent(w, r)
-		w.Header().Del(protocol.HeaderSession)
-	}
-}
