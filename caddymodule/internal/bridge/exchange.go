@@ -55,11 +55,16 @@ type exchange struct {
 	bytesOut int
 }
 
+// newExchange is that of a call whose answer goes to w.
+func (b *Bridge) newExchange(w http.ResponseWriter, call *admission.Call) *exchange {
+	return &exchange{bridge: b, call: call, sse: newSSE(w)}
+}
+
 // run writes until the call has ended or the deadline has come, and returns the event
 // that ended it. If err is not nil the server has not answered, and the caller cancels
 // the call. If left is set the call goes on, and is over when [exchange.linger] returns.
-func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Time) (event, error) {
-	wr := x.attach(w)
+func (x *exchange) run(r *http.Request, deadline time.Time) (event, error) {
+	wr := x.attach()
 	defer x.stream.detach(wr)
 	defer func() {
 		if x.began {
@@ -116,12 +121,9 @@ func (x *exchange) run(w http.ResponseWriter, r *http.Request, deadline time.Tim
 	}
 }
 
-// attach sees to it that the exchange writes to w what its stream has to say, unless who sends the
-// call, or waited with it, has done so.
-func (x *exchange) attach(w http.ResponseWriter) *writer {
-	if x.sse.w == nil {
-		x.sse = newSSE(w)
-	}
+// attach sees to it that the exchange writes what its stream has to say, unless who sends the
+// call has done so.
+func (x *exchange) attach() *writer {
 	if x.writer == nil {
 		x.writer = x.stream.attach(1)
 	}

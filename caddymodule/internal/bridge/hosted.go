@@ -195,7 +195,7 @@ func (p *pooled) hosts() *translate.Server {
 
 // hostedCall carries a call of a modern client to a legacy server. The process was
 // acquired by the caller, and is given back here or, if the call is parked, at its end.
-func (b *Bridge) hostedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange) *answer.Refusal {
+func (b *Bridge) hostedCall(r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange) *answer.Refusal {
 	m := call.Message
 	alone := p.capabilities.Any() && translate.MayAsk(m.Method)
 	giveBack := func() {
@@ -210,19 +210,19 @@ func (b *Bridge) hostedCall(w http.ResponseWriter, r *http.Request, call *admiss
 	case m.Method == message.MethodDiscover:
 		x.stream = &stream{request: m.ID}
 		x.stream.push(event{frame: p.server.Discover(m.ID), last: true})
-		b.run(w, r, call, settings, x, nil)
+		b.run(r, settings, x, nil)
 	case m.Method == message.MethodListen:
-		refusal = b.listen(w, r, call, settings, p, x)
+		refusal = b.listen(r, call, settings, p, x)
 	case translate.Removed(m.Method):
 		refusal = answer.New(http.StatusNotFound, protocol.CodeMethodNotFound, "%s does not exist in protocol version %s", m.Method, call.Version)
 	default:
-		return b.sendHosted(w, r, call, settings, p, x, alone, giveBack)
+		return b.sendHosted(r, call, settings, p, x, alone, giveBack)
 	}
 	giveBack()
 	return refusal
 }
 
-func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange, alone bool, giveBack func()) *answer.Refusal {
+func (b *Bridge) sendHosted(r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange, alone bool, giveBack func()) *answer.Refusal {
 	m := call.Message
 	p.setLevel(m)
 	s := &stream{request: m.ID}
@@ -235,7 +235,7 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 		if err != nil {
 			return unavailable(err)
 		}
-		b.run(w, r, call, settings, x, sent)
+		b.run(r, settings, x, sent)
 		return nil
 	}
 	bound, err := boundTo(call)
@@ -258,14 +258,14 @@ func (b *Bridge) sendHosted(w http.ResponseWriter, r *http.Request, call *admiss
 		p.release()
 		return unavailable(err)
 	}
-	b.carry(w, r, call, settings, p, x, relay)
+	b.carry(r, call, settings, p, x, relay)
 	return nil
 }
 
 // carry writes what a call with a relay has to say to one request of the client, whose stream is
 // entered at the process. If that ends with a question the process stays with the call.
-func (b *Bridge) carry(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange, relay *relay) {
-	last := b.run(w, r, call, settings, x, relay.call)
+func (b *Bridge) carry(r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange, relay *relay) {
+	last := b.run(r, settings, x, relay.call)
 	p.leave(x.stream)
 	if !last.parks {
 		relay.close()

@@ -14,8 +14,7 @@ import (
 )
 
 func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) {
-	x := &exchange{}
-	x.answers(b, w)
+	x := b.newExchange(w, call)
 	var refusal *answer.Refusal
 	switch m := call.Message; {
 	case r.Method == http.MethodGet:
@@ -23,12 +22,12 @@ func (b *Bridge) serveLegacy(w http.ResponseWriter, r *http.Request, call *admis
 	case r.Method == http.MethodDelete:
 		refusal = b.delete(w, call, settings)
 	case m.Kind == message.Request:
-		refusal = b.legacyCall(w, r, call, settings, x)
+		refusal = b.legacyCall(r, call, settings, x)
 	default:
 		refusal = b.legacyMessage(w, r, call, settings)
 	}
 	if refusal != nil {
-		x.refuse(w, call, settings, refusal)
+		x.refuse(settings, refusal)
 	}
 }
 
@@ -78,7 +77,7 @@ func (b *Bridge) legacyMessage(w http.ResponseWriter, r *http.Request, call *adm
 	return nil
 }
 
-func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
+func (b *Bridge) legacyCall(r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	release, refusal := b.admit(call, settings)
 	if refusal != nil {
 		return refusal
@@ -87,9 +86,9 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 	defer x.returns()
 	if call.Message.Method == message.MethodInitialize && call.SessionID == "" {
 		if b.per != PerSession || b.servesModernOnly() {
-			return b.initializeShared(w, r, call, settings, x)
+			return b.initializeShared(r, call, settings, x)
 		}
-		return b.initialize(w, r, call, settings)
+		return b.initialize(r, call, settings, x)
 	}
 	s, refusal := b.find(call.SessionID, call.Principal, settings)
 	if refusal != nil {
@@ -101,9 +100,9 @@ func (b *Bridge) legacyCall(w http.ResponseWriter, r *http.Request, call *admiss
 	s.readsAs(call)
 	x.outlive, x.prime = true, call.Version >= protocol.Version20251125
 	if s.share != nil {
-		return s.sharedCall(w, r, call, settings, x)
+		return s.sharedCall(r, call, settings, x)
 	}
-	return s.exchange(w, r, call, settings, x, settings.CallTimeout, s.sender(s.conn, call, settings))
+	return s.exchange(r, call, settings, x, settings.CallTimeout, s.sender(s.conn, call, settings))
 }
 
 // sender sends a call to a child.
@@ -127,7 +126,7 @@ func (b *Bridge) admit(call *admission.Call, settings *Settings) (release func()
 }
 
 // exchange carries one call of the session. With a refusal nothing was written.
-func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, timeout time.Duration, send sender) *answer.Refusal {
+func (s *session) exchange(r *http.Request, call *admission.Call, settings *Settings, x *exchange, timeout time.Duration, send sender) *answer.Refusal {
 	m := call.Message
 	in, refusal := s.begin(call)
 	if refusal != nil {
@@ -140,9 +139,9 @@ func (s *session) exchange(w http.ResponseWriter, r *http.Request, call *admissi
 		s.finish(m, in, false)
 		return s.refusalOf(err)
 	}
-	x.bridge, x.call, x.stream = s.bridge, call, in.stream
+	x.stream = in.stream
 	deadline := time.Now().Add(timeout)
-	last, err := x.run(w, r, deadline)
+	last, err := x.run(r, deadline)
 	if x.left {
 		go func() {
 			defer s.bridge.running.Done()
@@ -171,18 +170,19 @@ func (s *session) conclude(settings *Settings, x *exchange, in *inCall, sent *ba
 }
 
 // initialize starts a session and its child for a client that sends initialize.
-func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) *answer.Refusal {
+func (b *Bridge) initialize(r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	s, spare, refusal := b.newSession(call, settings)
 	if refusal != nil {
 		return refusal
 	}
-	x := &exchange{sessionID: s.id, statusOf: func(e event) int {
+	x.sessionID = s.id
+	x.statusOf = func(e event) int {
 		if e.err != nil {
 			return http.StatusBadGateway
 		}
 		return http.StatusOK
-	}}
-	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, b.greeting(s, spare, call, settings))
+	}
+	refusal = s.exchange(r, call, settings, x, settings.StartTimeout, b.greeting(s, spare, call, settings))
 	if refusal != nil {
 		s.end("the server takes no messages")
 		return answer.New(http.StatusBadGateway, protocol.CodeInternal, "The server behind the gateway failed to start")

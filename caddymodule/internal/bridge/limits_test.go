@@ -143,11 +143,10 @@ func TestSilenceBecomesAnEventStreamWithComments(t *testing.T) {
 		b := New(PerSession)
 		w := httptest.NewRecorder()
 		s := &stream{id: "c1", request: []byte(`1`)}
-		x := &exchange{
-			bridge: b, call: &admission.Call{Message: parsed(t, tool(`1`, "x", ``))}, stream: s, prime: true, outlive: true,
-		}
+		x := b.newExchange(w, &admission.Call{Message: parsed(t, tool(`1`, "x", ``))})
+		x.stream, x.prime, x.outlive = s, true, true
 		time.AfterFunc(36*time.Second, func() { s.push(reply(t, `1`)) })
-		last, err := x.run(w, httptest.NewRequest(http.MethodPost, "/", nil), time.Now().Add(time.Minute))
+		last, err := x.run(httptest.NewRequest(http.MethodPost, "/", nil), time.Now().Add(time.Minute))
 		if err != nil || !last.last {
 			t.Errorf("ended with %v", err)
 		}
@@ -162,9 +161,10 @@ func TestAnAnswerJustBeforeTheSilenceIsOverIsJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := httptest.NewRecorder()
 		s := &stream{id: "c1", request: []byte(`1`)}
-		x := &exchange{bridge: New(PerSession), call: &admission.Call{Message: parsed(t, tool(`1`, "x", ``))}, stream: s}
+		x := New(PerSession).newExchange(w, &admission.Call{Message: parsed(t, tool(`1`, "x", ``))})
+		x.stream = s
 		time.AfterFunc(silence-time.Millisecond, func() { s.push(reply(t, `1`)) })
-		if _, err := x.run(w, httptest.NewRequest(http.MethodPost, "/", nil), time.Now().Add(time.Minute)); err != nil {
+		if _, err := x.run(httptest.NewRequest(http.MethodPost, "/", nil), time.Now().Add(time.Minute)); err != nil {
 			t.Error(err)
 		}
 		if got := w.Header().Get("Content-Type"); got != "application/json" {

@@ -66,7 +66,7 @@ func subscribable(uri string, others int) *answer.Refusal {
 // listen answers subscriptions/listen. Nothing is passed on of it: a legacy server notifies
 // without being asked, save of resources, which are subscribed to once for all who listen,
 // and a modern one is asked once for all of a user.
-func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange) *answer.Refusal {
+func (b *Bridge) listen(r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange) *answer.Refusal {
 	asks, err := translate.ReadSubscriptions(call.Message)
 	if err != nil {
 		return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params.notifications is not what subscriptions/listen asks for")
@@ -102,7 +102,7 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, call *admission.
 		}
 	}
 	x.stream = l.stream
-	b.run(w, r, call, settings, x, nil)
+	b.run(r, settings, x, nil)
 	return nil
 }
 

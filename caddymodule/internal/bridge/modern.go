@@ -26,10 +26,10 @@ func (b *Bridge) serveModern(w http.ResponseWriter, r *http.Request, call *admis
 		}
 		return
 	}
-	x := &exchange{}
-	x.answers(b, w)
-	if refusal := b.modernCall(w, r, call, settings, x); refusal != nil {
-		x.refuse(w, call, settings, refusal)
+	x := b.newExchange(w, call)
+	x.statusOf = modernStatus
+	if refusal := b.modernCall(r, call, settings, x); refusal != nil {
+		x.refuse(settings, refusal)
 	}
 }
 
@@ -61,7 +61,7 @@ func (b *Bridge) modernNotification(w http.ResponseWriter, r *http.Request, call
 	return nil
 }
 
-func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
+func (b *Bridge) modernCall(r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	release, refusal := b.admit(call, settings)
 	if refusal != nil {
 		return refusal
@@ -72,32 +72,32 @@ func (b *Bridge) modernCall(w http.ResponseWriter, r *http.Request, call *admiss
 	case refusal != nil:
 		return refusal
 	case state == nil:
-		return b.forward(w, r, call, settings, x)
+		return b.forward(r, call, settings, x)
 	}
 	if refusal := b.checkRetry(r, call, state.ID); refusal != nil {
 		return refusal
 	}
 	relay := b.unpark(state.ID)
 	if relay == nil {
-		return b.retry(w, r, call, settings, state, x)
+		return b.retry(r, call, settings, state, x)
 	}
 	x.stream = relay.takeUp(call)
-	b.carry(w, r, call, settings, relay.p, x, relay)
+	b.carry(r, call, settings, relay.p, x, relay)
 	return nil
 }
 
 // forward carries a call to a process. With a refusal nothing has reached the server.
-func (b *Bridge) forward(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
+func (b *Bridge) forward(r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	p, refusal := b.acquire(r.Context(), call, settings, x)
 	if refusal != nil {
 		return refusal
 	}
 	if p.server != nil {
-		return b.hostedCall(w, r, call, settings, p, x)
+		return b.hostedCall(r, call, settings, p, x)
 	}
 	defer p.release()
 	if call.Message.Method == message.MethodListen && translate.Plain(call.Message) {
-		return b.listen(w, r, call, settings, p, x)
+		return b.listen(r, call, settings, p, x)
 	}
 	if refusal := p.checkHeaders(r, call); refusal != nil {
 		return refusal
@@ -109,14 +109,13 @@ func (b *Bridge) forward(w http.ResponseWriter, r *http.Request, call *admission
 	if err != nil {
 		return unavailable(err)
 	}
-	b.run(w, r, call, settings, x, sent)
+	b.run(r, settings, x, sent)
 	return nil
 }
 
 // run carries the answer of a call that was sent, or that the gateway answers itself.
-func (b *Bridge) run(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, sent *backend.Call) event {
-	x.call, x.statusOf = call, modernStatus
-	last, err := x.run(w, r, modernDeadline(call, settings))
+func (b *Bridge) run(r *http.Request, settings *Settings, x *exchange, sent *backend.Call) event {
+	last, err := x.run(r, modernDeadline(x.call, settings))
 	if err != nil && sent != nil {
 		sent.Cancel(nil, err.Error())
 		b.doubt(sent.Conn(), settings)

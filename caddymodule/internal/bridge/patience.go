@@ -2,10 +2,8 @@ package bridge
 
 import (
 	"context"
-	"net/http"
 	"time"
 
-	"github.com/snapgate/snapgate/caddymodule/internal/admission"
 	"github.com/snapgate/snapgate/caddymodule/internal/answer"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 )
@@ -14,11 +12,6 @@ import (
 // call as soon as one whose call is under way: what stands between would otherwise take the
 // connection for dead. So an exchange may begin its event stream before it has anything to
 // carry, and then all that goes wrong rides in it.
-
-// answers makes w where the exchange writes, also before it runs.
-func (x *exchange) answers(b *Bridge, w http.ResponseWriter) {
-	x.bridge, x.sse = b, newSSE(w)
-}
 
 // hushed tells when the client is to be shown once more that its call is not forgotten. Whoever
 // receives from it then calls comfort. It is never told of a call that has no answer to come.
@@ -87,16 +80,16 @@ func (p *pooled) await(ctx context.Context, x *exchange) *answer.Refusal {
 }
 
 // refuse answers a call that goes no further: with a status, as long as there is none yet.
-func (x *exchange) refuse(w http.ResponseWriter, call *admission.Call, settings *Settings, refusal *answer.Refusal) {
+func (x *exchange) refuse(settings *Settings, refusal *answer.Refusal) {
 	defer x.beat.end()
 	if !x.began {
-		refuse(w, call, settings, refusal)
+		refuse(x.sse.w, x.call, settings, refusal)
 		return
 	}
-	record(call, settings, refusal)
+	record(x.call, settings, refusal)
 	told := *refusal
 	told.NoID = false // the client waits for that of its call
-	x.sse.add("", event{frame: told.Frame(call.Message.ID)})
+	x.sse.add("", event{frame: told.Frame(x.call.Message.ID)})
 	_ = x.sse.flush() // a client that has gone is told nothing
 	x.sse.end()
 }

@@ -138,7 +138,7 @@ func TestAQuestionToACallThatIsRefusedIsAnswered(t *testing.T) {
 	s := &session{bridge: New(PerSession), calls: map[string]*inCall{}, asked: map[string]asking{}, standalone: &stream{id: standaloneID}}
 	call := &admission.Call{Message: parsed(t, `{"jsonrpc":"2.0","id":1,"method":"tools/call"}`)}
 	var late *stream
-	refusal := s.exchange(nil, nil, call, nil, &exchange{}, time.Second, func(in *inCall) (*backend.Call, error) {
+	refusal := s.exchange(nil, call, nil, &exchange{}, time.Second, func(in *inCall) (*backend.Call, error) {
 		s.deliver(&said, parsed(t, questionLine), []byte(questionLine))
 		late = s.target(parsed(t, secondLine))
 		return nil, process.ErrQueueFull

@@ -44,7 +44,7 @@ const rootsChanged = "notifications/roots/list_changed"
 
 // initializeShared begins a session at a process that is initialized once for all who
 // share it.
-func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
+func (b *Bridge) initializeShared(r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	launch, err := settings.launch(call.Principal)
 	if err != nil {
 		return failedToStart(settings, err)
@@ -71,7 +71,7 @@ func (b *Bridge) initializeShared(w http.ResponseWriter, r *http.Request, call *
 		return refusal
 	}
 	defer p.stand(s)
-	refusal = s.exchange(w, r, call, settings, x, settings.StartTimeout, func(in *inCall) (*backend.Call, error) {
+	refusal = s.exchange(r, call, settings, x, settings.StartTimeout, func(in *inCall) (*backend.Call, error) {
 		in.stream.push(event{frame: p.greet(s, call.Message.ID), last: true})
 		return nil, nil
 	})
@@ -186,17 +186,17 @@ func (s *session) unseat() {
 }
 
 // sharedCall carries one call of a session that shares its process.
-func (s *session) sharedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
+func (s *session) sharedCall(r *http.Request, call *admission.Call, settings *Settings, x *exchange) *answer.Refusal {
 	p, refusal := s.bridge.seat(r.Context(), s, call, settings, x)
 	if refusal != nil {
 		return refusal
 	}
 	x.cleanUp = append(x.cleanUp, func() { p.stand(s) })
 	if s.share.upgraded {
-		return s.upgradedCall(w, r, call, settings, x, p)
+		return s.upgradedCall(r, call, settings, x, p)
 	}
 	stamp := settings.stamp(call.Principal)
-	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
+	return s.exchange(r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
 		if frame := x.standing(call.Message, func() []byte { return p.tenants.answer(s, call.Message, stamp) }); frame != nil {
 			in.stream.push(event{frame: frame, last: true})
 			return nil, nil

@@ -66,7 +66,7 @@ func callAgain() *answer.Refusal {
 // retry carries a call that is no parked one, with the state that its server made or, if
 // that made none, as it was first. A state is good once, but still good if the call did not
 // reach the server.
-func (b *Bridge) retry(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, state *sealedState, x *exchange) *answer.Refusal {
+func (b *Bridge) retry(r *http.Request, call *admission.Call, settings *Settings, state *sealedState, x *exchange) *answer.Refusal {
 	left, ok := b.states.take(state.ID, time.Now())
 	if !ok {
 		return callAgain()
@@ -86,8 +86,7 @@ func (b *Bridge) retry(w http.ResponseWriter, r *http.Request, call *admission.C
 	}
 	retried := *call
 	retried.Message = m
-	refusal := b.forward(w, r, &retried, settings, x)
-	call.Afterwards = retried.Afterwards
+	refusal := b.forward(r, &retried, settings, x)
 	if refusal != nil {
 		b.states.putBack(state.ID, left)
 	}

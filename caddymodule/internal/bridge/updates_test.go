@@ -145,7 +145,7 @@ func TestACallIsToldOfWhatItsTokenMayRead(t *testing.T) {
 			call.Hears = func(_, uri string) bool { return uri != "a:secret" }
 		}
 		r, w := httptest.NewRequest(http.MethodPost, "/", nil), httptest.NewRecorder()
-		refusal := s.exchange(w, r, call, Settings{}.Prepared(), &exchange{}, time.Minute, func(in *inCall) (*backend.Call, error) {
+		refusal := s.exchange(r, call, Settings{}.Prepared(), b.newExchange(w, call), time.Minute, func(in *inCall) (*backend.Call, error) {
 			for _, what := range []string{"secret", "open"} {
 				m := parsed(t, fmt.Sprintf(updated, what))
 				s.deliver(nil, m, m.Raw)

@@ -183,12 +183,12 @@ func (s *share) asks() translate.Subscriptions {
 }
 
 // upgradedCall carries one call.
-func (s *session) upgradedCall(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings, x *exchange, p *pooled) *answer.Refusal {
+func (s *session) upgradedCall(r *http.Request, call *admission.Call, settings *Settings, x *exchange, p *pooled) *answer.Refusal {
 	stamp := settings.stamp(call.Principal)
 	quest := &quest{s: s, p: p, stamp: stamp}
 	quest.sink = shown(call, quest)
 	x.cleanUp = append(x.cleanUp, quest.close)
-	return s.exchange(w, r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
+	return s.exchange(r, call, settings, x, settings.CallTimeout, func(in *inCall) (*backend.Call, error) {
 		if frame := x.standing(call.Message, func() []byte { return p.answerUpgraded(s, call.Message) }); frame != nil {
 			in.stream.push(event{frame: frame, last: true})
 			return nil, nil
