@@ -323,14 +323,14 @@ func (o *OAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	}
 	handed := handOver(r, call, refusal == nil)
 	if refusal != nil {
-		o.refuse(w, r, call, refusal)
+		o.refuse(w, call, refusal)
 		return nil
 	}
 	return o.pass(w, handed, admitted(handed), next)
 }
 
 // refuse answers, and logs once why.
-func (o *OAuth) refuse(w http.ResponseWriter, r *http.Request, call *admission.Call, refusal *answer.Refusal) {
+func (o *OAuth) refuse(w http.ResponseWriter, call *admission.Call, refusal *answer.Refusal) {
 	o.logger.Info("refused", bridge.Refused(call, refusal)...)
 	bridge.RecordRefusal(o.audit, call, refusal)
 	call.Refuse(w, refusal)

@@ -22,7 +22,7 @@ func (o *OAuth) pass(w http.ResponseWriter, r *http.Request, p *passage, next ca
 		p.settled = true
 		refusal := answer.UnknownSession()
 		refusal.Reason = "this user was not given the session by this gateway"
-		o.refuse(w, r, p.call, refusal)
+		o.refuse(w, p.call, refusal)
 		return nil
 	}
 	if isStream(r, p.call) {
@@ -41,7 +41,7 @@ func (o *OAuth) cut(w http.ResponseWriter, r *http.Request, p *passage, next cad
 	}
 	if settings.Cut != nil {
 		readable(r.Header)
-		settings.Report, settings.Refuse = o.reporter(p), o.refuser(r, p)
+		settings.Report, settings.Refuse = o.reporter(p), o.refuser(p)
 	}
 	p.answer = excerpt.NewWriter(w, settings)
 	return serveCut(p.answer, r, next)
@@ -68,10 +68,10 @@ func serveCut(w *excerpt.Writer, r *http.Request, next caddyhttp.Handler) (err e
 }
 
 // refuser answers in place of the server behind.
-func (o *OAuth) refuser(r *http.Request, p *passage) func(http.ResponseWriter, *answer.Refusal) {
+func (o *OAuth) refuser(p *passage) func(http.ResponseWriter, *answer.Refusal) {
 	return func(w http.ResponseWriter, refusal *answer.Refusal) {
 		p.settled = true
-		o.refuse(w, r, p.call, refusal)
+		o.refuse(w, p.call, refusal)
 	}
 }
 

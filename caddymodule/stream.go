@@ -79,7 +79,7 @@ func (o *OAuth) serveStream(w http.ResponseWriter, r *http.Request, p *passage, 
 			return
 		}
 		p.settled = true
-		o.refuse(w, r, p.call, o.tooLate(p.call.Principal))
+		o.refuse(w, p.call, o.tooLate(p.call.Principal))
 	}()
 	err = next.ServeHTTP(s, r.WithContext(ctx))
 	finished = err == nil

@@ -186,7 +186,7 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) (*Call, *answer.Ref
 			call.GoodUntil = p.Expires.Add(g.settings.ClockSkew)
 		}
 	}
-	if refusal := g.checkMethod(r, call); refusal != nil {
+	if refusal := checkMethod(r); refusal != nil {
 		return call, refusal
 	}
 	if r.Method == http.MethodPost {
@@ -207,7 +207,7 @@ func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) (*Call, *answer.Ref
 
 // checkMethod lets pass what the transport of either era has: POST, and GET and
 // DELETE in the legacy one.
-func (g *Gate) checkMethod(r *http.Request, call *Call) *answer.Refusal {
+func checkMethod(r *http.Request) *answer.Refusal {
 	version := r.Header.Get(protocol.HeaderVersion)
 	modern := protocol.EraOf(version) == protocol.Modern
 	switch r.Method {

@@ -52,7 +52,7 @@ func (b *Bridge) initializeShared(r *http.Request, call *admission.Call, setting
 	s := b.makeSession(call)
 	s.beginning = true
 	s.digest = launch.Digest
-	s.share = b.newShare(call, settings, launch.Digest)
+	s.share = b.newShare(call, launch.Digest)
 	if refusal := b.enterShared(s, settings); refusal != nil {
 		return refusal
 	}
@@ -91,7 +91,7 @@ func (p *pooled) greet(s *session, id []byte) []byte {
 
 // newShare reads what decides which process serves the session. Versions that nobody
 // speaks are one with the newest, so that a client can't have a process for each.
-func (b *Bridge) newShare(call *admission.Call, settings *Settings, digest string) *share {
+func (b *Bridge) newShare(call *admission.Call, digest string) *share {
 	client := translate.ReadClient(call.Message)
 	capabilities := translate.ReadCapabilities(call.Message.Params.Get("capabilities"))
 	if b.per == PerShared {

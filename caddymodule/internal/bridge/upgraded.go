@@ -90,7 +90,7 @@ func (b *Bridge) upgrade(refused *session, call *admission.Call, settings *Setti
 	refused.end("the server refused initialize")
 	s := b.makeSession(call)
 	s.id, s.digest = refused.id, refused.digest
-	s.share = b.newShare(call, settings, s.digest)
+	s.share = b.newShare(call, s.digest)
 	s.share.upgraded, s.share.sound = true, translate.Sound(call.Message)
 	if b.enterShared(s, settings) != nil {
 		return nil

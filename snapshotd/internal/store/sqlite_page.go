@@ -23,7 +23,7 @@ func (s *SQLite) Page(ctx context.Context, filter Filter, cursor string, limit i
 	if filter.Text != "" {
 		return s.pageOfText(ctx, filter.Text, where, limit)
 	}
-	entries, err := s.entries(ctx, "list snapshots", where.sql()+newestFirst+`LIMIT ?`, append(where.args, limit+1)...)
+	entries, err := s.entries(ctx, where.sql()+newestFirst+`LIMIT ?`, append(where.args, limit+1)...)
 	if err != nil {
 		return Page{}, err
 	}

@@ -62,12 +62,12 @@ func scanSnapshot(row interface{ Scan(...any) error }) (Snapshot, error) {
 
 // List implements [Store].
 func (s *SQLite) List(ctx context.Context, limit int64) ([]Entry, error) {
-	return s.entries(ctx, "list snapshots", newestFirst+`LIMIT ?`, limit)
+	return s.entries(ctx, newestFirst+`LIMIT ?`, limit)
 }
 
 // entries returns the snapshots of a query's second half.
-func (s *SQLite) entries(ctx context.Context, doing, rest string, args ...any) ([]Entry, error) {
-	return entriesOf(ctx, s.db, doing, rest, args...)
+func (s *SQLite) entries(ctx context.Context, rest string, args ...any) ([]Entry, error) {
+	return entriesOf(ctx, s.db, "list snapshots", rest, args...)
 }
 
 func entriesOf(ctx context.Context, q querier, doing, rest string, args ...any) ([]Entry, error) {

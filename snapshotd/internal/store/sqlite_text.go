@@ -39,7 +39,7 @@ func (s *SQLite) pageOfText(ctx context.Context, text string, where *where, limi
 		return s.walk(ctx, match, where, limit)
 	}
 	where.add(`id IN (SELECT rowid FROM `+match.table+` WHERE `+match.table+` MATCH ?)`, match.expression())
-	entries, err := s.entries(ctx, "list snapshots", where.sql()+sortedNewestFirst, where.args...)
+	entries, err := s.entries(ctx, where.sql()+sortedNewestFirst, where.args...)
 	if err != nil {
 		return Page{}, err
 	}
@@ -134,6 +134,6 @@ func (s *SQLite) pageOfPlaces(ctx context.Context, places []Saved, limit int) (P
 	if err != nil {
 		return Page{}, err
 	}
-	page.Entries, err = s.entries(ctx, "list snapshots", ` WHERE id IN (SELECT value FROM json_each(?))`+sortedNewestFirst, string(list))
+	page.Entries, err = s.entries(ctx, ` WHERE id IN (SELECT value FROM json_each(?))`+sortedNewestFirst, string(list))
 	return page, err
 }
