@@ -22,8 +22,7 @@ const (
 func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admission.Call {
 	if s.Anonymous == anonymousLoopback && (s.exposed || !localRequest(r) || forwarded(r)) {
 		refusal := answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden: this endpoint serves its own machine only")
-		s.logger.Info("refused", bridge.Refused(&admission.Call{RequestID: requestID(r)}, refusal)...)
-		refusal.Write(w, nil)
+		s.refuse(w, &admission.Call{RequestID: requestID(r)}, refusal)
 		return nil
 	}
 	call, refusal := s.gate.Admit(w, r)
@@ -33,12 +32,14 @@ func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admissio
 	call.RequestID, call.Rule = requestID(r), "anonymous"
 	handOver(r, call, false)
 	if refusal != nil {
-		s.logger.Info("refused", bridge.Refused(call, refusal)...)
-		bridge.RecordRefusal(s.settings.Audit, call, refusal)
-		call.Refuse(w, refusal)
+		s.refuse(w, call, refusal)
 		return nil
 	}
 	return call
+}
+
+func (s *Stdio) refuse(w http.ResponseWriter, call *admission.Call, refusal *answer.Refusal) {
+	bridge.Refuse(w, call, refusal, s.logger, s.settings.Audit)
 }
 
 // forwarded says whether a proxy brings the request: then it need not be from here, though

@@ -329,11 +329,8 @@ func (o *OAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	return o.pass(w, handed, admitted(handed), next)
 }
 
-// refuse answers, and logs once why.
 func (o *OAuth) refuse(w http.ResponseWriter, call *admission.Call, refusal *answer.Refusal) {
-	o.logger.Info("refused", bridge.Refused(call, refusal)...)
-	bridge.RecordRefusal(o.audit, call, refusal)
-	call.Refuse(w, refusal)
+	bridge.Refuse(w, call, refusal, o.logger, o.audit)
 }
 
 func unready() *answer.Refusal {

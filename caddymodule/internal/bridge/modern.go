@@ -22,7 +22,7 @@ const farFuture = 100 * 365 * 24 * time.Hour
 func (b *Bridge) serveModern(w http.ResponseWriter, r *http.Request, call *admission.Call, settings *Settings) {
 	if call.Message.Kind == message.Notification {
 		if refusal := b.modernNotification(w, r, call, settings); refusal != nil {
-			refuse(w, call, settings, refusal)
+			Refuse(w, call, refusal, settings.Logger, settings.Audit)
 		}
 		return
 	}

@@ -83,10 +83,10 @@ func (p *pooled) await(ctx context.Context, x *exchange) *answer.Refusal {
 func (x *exchange) refuse(settings *Settings, refusal *answer.Refusal) {
 	defer x.beat.end()
 	if !x.began {
-		refuse(x.sse.w, x.call, settings, refusal)
+		Refuse(x.sse.w, x.call, refusal, settings.Logger, settings.Audit)
 		return
 	}
-	record(x.call, settings, refusal)
+	noteRefusal(x.call, refusal, settings.Logger, settings.Audit)
 	told := *refusal
 	told.NoID = false // the client waits for that of its call
 	x.sse.add("", event{frame: told.Frame(x.call.Message.ID)})

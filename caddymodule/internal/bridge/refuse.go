@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -10,21 +11,29 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 )
 
-// refuse answers a call that goes no further, and logs once why.
-func refuse(w http.ResponseWriter, call *admission.Call, settings *Settings, refusal *answer.Refusal) {
-	record(call, settings, refusal)
+// Refuse answers a call that goes no further, and says once why, in the log and in the
+// audit log, which may be nil.
+func Refuse(w http.ResponseWriter, call *admission.Call, refusal *answer.Refusal, logger *slog.Logger, log *audit.Log) {
+	noteRefusal(call, refusal, logger, log)
 	call.Refuse(w, refusal)
 }
 
-// record says in log and audit why a call goes no further.
-func record(call *admission.Call, settings *Settings, refusal *answer.Refusal) {
-	settings.Logger.Info("refused", Refused(call, refusal)...)
-	RecordRefusal(settings.Audit, call, refusal)
+func noteRefusal(call *admission.Call, refusal *answer.Refusal, logger *slog.Logger, log *audit.Log) {
+	logger.Info("refused", refused(call, refusal)...)
+	if call.Message == nil || call.Message.Kind != message.Request {
+		return // what is no call is no record
+	}
+	record := newRecord(call)
+	record.Outcome, record.Code = audit.Refused, refusal.Code
+	if refusal.Status == http.StatusForbidden {
+		record.Decision = audit.Deny
+	}
+	log.Write(record)
 }
 
-// Refused are the attributes of a log entry that says why a request was refused: never
+// refused are the attributes of a log entry that says why a request was refused: never
 // anything of the token but the name of the claim that was wrong, nor a session's id.
-func Refused(call *admission.Call, refusal *answer.Refusal) []any {
+func refused(call *admission.Call, refusal *answer.Refusal) []any {
 	attrs := []any{"request_id", call.RequestID, "status", refusal.Status, "reason", clipped(refusal.Error()), "method", audit.Clip(call.Method())}
 	add := func(name, value string) {
 		if value != "" {
@@ -49,18 +58,4 @@ func clipped(reason string) string {
 		return reason
 	}
 	return strings.ToValidUTF8(reason[:most], "") + "…"
-}
-
-// RecordRefusal writes a call that the gateway answered itself. Requests only: what
-// is no call is no record.
-func RecordRefusal(log *audit.Log, call *admission.Call, refusal *answer.Refusal) {
-	if call.Message == nil || call.Message.Kind != message.Request {
-		return
-	}
-	record := newRecord(call)
-	record.Outcome, record.Code = audit.Refused, refusal.Code
-	if refusal.Status == http.StatusForbidden {
-		record.Decision = audit.Deny
-	}
-	log.Write(record)
 }
