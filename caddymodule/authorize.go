@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
@@ -60,11 +61,10 @@ func (o *OAuth) judge(call *admission.Call, about policy.Request) *answer.Refusa
 	return refusal
 }
 
-// cutsListOf says whether the list that a method asks for may have entries that are not shown
-// to all.
+// cutsListOf says whether a method asks for one of the lists that are cut.
 func (o *OAuth) cutsListOf(method string) bool {
-	kind := policy.ListedKind(method)
-	return kind != "" && o.Scopes.filters() && o.policy.Filters(kind)
+	list, ok := visibility.ListOf(method)
+	return ok && slices.Contains(o.cuts, list)
 }
 
 // withheldOf says what of the answer to a request is withheld where no mcp_stdio sees to that;

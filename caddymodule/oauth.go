@@ -86,7 +86,7 @@ type OAuth struct {
 	audit    *audit.Log
 	policy   *policy.Policy
 	grants   *expansion
-	cuts     []visibility.List // those that are cut of a proxied server's answers
+	cuts     []visibility.List // of which there may be entries that are not shown to all
 	keeper   *gatekeeper
 	redactor *redactor // or nil
 

@@ -19,6 +19,7 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/policy"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
 	"github.com/snapgate/snapgate/caddymodule/internal/timeout"
+	"github.com/snapgate/snapgate/caddymodule/internal/visibility"
 )
 
 // Defaults of [Settings].
@@ -75,11 +76,11 @@ type Call struct {
 
 	// Visible says whether the principal may use what the list that the call asks for names: a
 	// tool or a prompt by its name, a resource by its URI or template. Nil if all is shown.
-	Visible func(kind, name string) bool
+	Visible visibility.Func
 
 	// Hears is the same of resources whose updates the principal is told of. They come on the
 	// stream of a GET, of a subscription, and in sessions on that of any call. Nil if all are told.
-	Hears func(kind, name string) bool
+	Hears visibility.Func
 
 	// Judge says how another request of the same principal would be refused; nil if it would
 	// not be. It is set for a GET, which may be for the answer to one. Nil allows all.
@@ -87,10 +88,10 @@ type Call struct {
 
 	// Sees is what Visible would be on another request of the same principal, by its method.
 	// It is set where Judge is. Nil shows all.
-	Sees func(method string) func(kind, name string) bool
+	Sees func(method string) visibility.Func
 }
 
-// Method is the JSON-RPC method, or the HTTP method of a request without a body.
+// Method is the JSON-RPC method; "" of a request without a body.
 func (c *Call) Method() string {
 	if c.Message == nil {
 		return ""

@@ -29,7 +29,7 @@ type listener struct {
 	user  string
 	stamp []message.MetaValue // of the user, for what is asked of the server in their name
 
-	visible func(kind, name string) bool // of a modern client: what it may read; nil for all
+	visible visibility.Func // of a modern client: what it may read; nil for all
 
 	// Under pooled.mu:
 	asks  translate.Subscriptions // of a modern server

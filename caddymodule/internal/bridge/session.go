@@ -49,10 +49,10 @@ type session struct {
 	calls      map[string]*inCall // in flight, by message.IDKey of the client's id
 	asked      map[string]asking  // of a server to the client, that are open
 	standalone *stream
-	reads      func(kind, name string) bool // what of the updates it subscribed to it may read; nil for all
-	kept       []*stream                    // streams of calls that a client may come back to, oldest first
-	streams    int                          // number of the next one
-	questions  int                          // of the gateway's own
+	reads      visibility.Func // what of the updates it subscribed to it may read; nil for all
+	kept       []*stream       // streams of calls that a client may come back to, oldest first
+	streams    int             // number of the next one
+	questions  int             // of the gateway's own
 	lastUsed   time.Time
 	idle       *time.Timer
 }

@@ -1,7 +1,5 @@
 package policy
 
-import "github.com/snapgate/snapgate/caddymodule/internal/message"
-
 // resourceRules are the rules on resources. A URI is under the rules on each of its
 // readings, as they are written and as they are once percent-encoding is decoded in them,
 // and needs what all of these need.
@@ -73,17 +71,4 @@ func (s *resourceRules) reading(dst []*compiledRule, uri string) (rules []*compi
 		dst, refusal = s.decoded.rule(dst, uri)
 	}
 	return dst, refusal
-}
-
-// ListedKind is the kind of what a method lists, "" if it lists nothing that rules name.
-func ListedKind(method string) string {
-	switch method {
-	case message.MethodToolsList:
-		return KindTool
-	case message.MethodPromptsList:
-		return KindPrompt
-	case message.MethodResourcesList, message.MethodTemplatesList:
-		return KindResource
-	}
-	return ""
 }

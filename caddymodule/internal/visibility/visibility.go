@@ -19,21 +19,19 @@ type List struct {
 	Member string // of the result, an array
 	Kind   string // of its entries
 	name   string // member of an entry by which rules name it
+	method string
 }
 
-var (
-	methods = []string{message.MethodToolsList, message.MethodPromptsList, message.MethodResourcesList, message.MethodTemplatesList}
-	lists   = []List{
-		{"tools", policy.KindTool, "name"},
-		{"prompts", policy.KindPrompt, "name"},
-		{"resources", policy.KindResource, "uri"},
-		{"resourceTemplates", policy.KindResource, "uriTemplate"},
-	}
-)
+var lists = []List{
+	{"tools", policy.KindTool, "name", message.MethodToolsList},
+	{"prompts", policy.KindPrompt, "name", message.MethodPromptsList},
+	{"resources", policy.KindResource, "uri", message.MethodResourcesList},
+	{"resourceTemplates", policy.KindResource, "uriTemplate", message.MethodTemplatesList},
+}
 
 // ListOf is the list that a method asks for, if it asks for one.
 func ListOf(method string) (List, bool) {
-	i := slices.Index(methods, method)
+	i := slices.IndexFunc(lists, func(l List) bool { return l.method == method })
 	if i < 0 {
 		return List{}, false
 	}
