@@ -72,13 +72,12 @@ func provisionWith(t testing.TB, options, caddyfile string) provisioned {
 // proxiesOf are the proxies that requests come to. Caddy keeps what it knows of their servers, by
 // address and for the whole process, until they are cleaned up: another test may be given the port.
 func proxiesOf(app *caddyhttp.App) (proxies []*reverseproxy.Handler) {
-	w := walker{visit: func(h caddyhttp.MiddlewareHandler, _ trail) {
-		if proxy, ok := h.(*reverseproxy.Handler); ok && !slices.Contains(proxies, proxy) {
-			proxies = append(proxies, proxy)
-		}
-	}}
 	for _, server := range app.Servers {
-		w.routes(server.Routes, trail{server: server})
+		walk(server, func(h caddyhttp.MiddlewareHandler, _ trail) {
+			if proxy, ok := h.(*reverseproxy.Handler); ok && !slices.Contains(proxies, proxy) {
+				proxies = append(proxies, proxy)
+			}
+		})
 	}
 	return proxies
 }

@@ -36,17 +36,22 @@ type trail struct {
 func trailsTo(app *caddyhttp.App, target caddyhttp.MiddlewareHandler) []trail {
 	var found []trail
 	for _, server := range app.Servers {
-		w := walker{named: server.NamedRoutes, visiting: map[string]bool{}, visit: func(h caddyhttp.MiddlewareHandler, t trail) {
+		walk(server, func(h caddyhttp.MiddlewareHandler, t trail) {
 			if h == target {
 				found = append(found, t)
 			}
-		}}
-		w.routes(server.Routes, trail{server: server})
+		})
 	}
 	return found
 }
 
-// walker visits every handler below a list of routes, with the way that leads there.
+// walk visits every handler of a server, with the way that leads there.
+func walk(server *caddyhttp.Server, visit func(caddyhttp.MiddlewareHandler, trail)) {
+	w := walker{visit: visit, named: server.NamedRoutes, visiting: map[string]bool{}}
+	w.routes(server.Routes, trail{server: server})
+}
+
+// walker visits every handler below a list of routes.
 type walker struct {
 	visit    func(caddyhttp.MiddlewareHandler, trail)
 	named    map[string]*caddyhttp.Route
@@ -172,13 +177,12 @@ func (t trail) carrier() *Stdio {
 // protectedOn finds the mcp_oauth handlers that requests for a host can come to.
 func protectedOn(server *caddyhttp.Server, host string) []*OAuth {
 	var found []*OAuth
-	w := walker{named: server.NamedRoutes, visiting: map[string]bool{}, visit: func(h caddyhttp.MiddlewareHandler, t trail) {
+	walk(server, func(h caddyhttp.MiddlewareHandler, t trail) {
 		o, ok := h.(*OAuth)
 		if ok && (t.hosts == nil || slices.Contains(t.hosts, host)) && !slices.Contains(found, o) {
 			found = append(found, o)
 		}
-	}}
-	w.routes(server.Routes, trail{server: server})
+	})
 	return found
 }
 
