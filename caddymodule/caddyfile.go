@@ -254,15 +254,14 @@ func (m *directive) parseOrigins(d *caddyfile.Dispenser) error {
 
 func (m *directive) parseIdentity(d *caddyfile.Dispenser) error {
 	m.stdio.Identity = &Identity{}
-	modes := []string{"meta", "env", "both", "off"}
 	if d.NextArg() {
 		m.stdio.Identity.Mode = d.Val()
-		if !slices.Contains(modes, d.Val()) {
-			return d.Errf("identity: %q is unknown: use one of %s", d.Val(), strings.Join(modes, ", "))
+		if !slices.Contains(identityModes, d.Val()) {
+			return d.Errf("identity: %q is unknown: use one of %s", d.Val(), strings.Join(identityModes, ", "))
 		}
 	}
 	if d.NextArg() {
-		return d.Errf("identity: unexpected %q: it takes one of %s", d.Val(), strings.Join(modes, ", "))
+		return d.Errf("identity: unexpected %q: it takes one of %s", d.Val(), strings.Join(identityModes, ", "))
 	}
 	return parseBlock(d, "identity", nil, []subdirective{
 		{"claims", func(d *caddyfile.Dispenser) error { return words(d, "claims", &m.stdio.Identity.Claims) }},

@@ -58,7 +58,7 @@ func (s *Stdio) tryOut(repl *caddy.Replacer) (launchTemplates, error) {
 
 // parse reads the templates, and refuses what cannot be filled in when a process starts.
 func (s *Stdio) parse(repl *caddy.Replacer) (launchTemplates, error) {
-	t := launchTemplates{passEnv: s.PassEnv, userEnv: s.Per != perShared && (s.mode() == "both" || s.mode() == "env")}
+	t := launchTemplates{passEnv: s.PassEnv, userEnv: s.Per != perShared && s.tellsIn("env")}
 	static := true
 	for i, arg := range s.Command {
 		parsed, err := parseTemplate(repl, arg)

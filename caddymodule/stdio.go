@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -163,7 +164,7 @@ func (s *Stdio) Provision(ctx caddy.Context) error {
 		StopTimeout:  time.Duration(s.StopTimeout),
 		CallTimeout:  time.Duration(s.CallTimeout),
 		QueueTimeout: time.Duration(s.QueueTimeout),
-		StampMeta:    s.mode() == "both" || s.mode() == "meta",
+		StampMeta:    s.tellsIn("meta"),
 		Logger:       s.logger,
 	}
 	if s.Identity != nil {
@@ -190,8 +191,8 @@ func (s *Stdio) check() error {
 	if _, ok := sharings[s.Per]; !ok {
 		return fmt.Errorf("per %q: use one of session, user, shared", s.Per)
 	}
-	if modes := []string{"meta", "env", "both", "off"}; !slices.Contains(modes, s.mode()) {
-		return fmt.Errorf("identity %q: use one of meta, env, both, off", s.mode())
+	if !slices.Contains(identityModes, s.mode()) {
+		return fmt.Errorf("identity %q: use one of %s", s.mode(), strings.Join(identityModes, ", "))
 	}
 	if s.Per == perShared && s.mode() == "env" {
 		return errors.New("identity env: a process that all users share (per shared) learns who calls from each message only; write \"identity meta\" or leave it out")
@@ -228,12 +229,18 @@ const perShared = "shared"
 // sharings are the values of per.
 var sharings = map[string]bridge.Per{"": bridge.PerSession, "session": bridge.PerSession, "user": bridge.PerUser, perShared: bridge.PerShared}
 
+// identityModes are the values of [Identity.Mode].
+var identityModes = []string{"meta", "env", "both", "off"}
+
 func (s *Stdio) mode() string {
 	if s.Identity == nil || s.Identity.Mode == "" {
 		return "both"
 	}
 	return s.Identity.Mode
 }
+
+// tellsIn says whether a process learns in this way who the user is.
+func (s *Stdio) tellsIn(way string) bool { return s.mode() == way || s.mode() == "both" }
 
 // start finds the resource and takes the bridge that belongs to it and to the child.
 func (s *Stdio) start(trails []trail, carriers map[string][]*Stdio) {
@@ -284,7 +291,7 @@ func (s *Stdio) begin(trails []trail) error {
 // childKey names the resource and all that makes the child what it is. Whatever else a
 // reload changes, sessions with the same key go on.
 func (s *Stdio) childKey() string {
-	parts, err := json.Marshal([]any{s.Resource, s.Command, s.Env, s.PassEnv, s.Dir, s.Per, s.mode() == "both" || s.mode() == "env", s.Anonymous != ""})
+	parts, err := json.Marshal([]any{s.Resource, s.Command, s.Env, s.PassEnv, s.Dir, s.Per, s.tellsIn("env"), s.Anonymous != ""})
 	if err != nil {
 		panic(err) // strings and booleans always marshal
 	}
