@@ -64,7 +64,7 @@ func (*addresses) Provision(ctx caddy.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	only := &caddyhttp.App{Servers: map[string]*caddyhttp.Server{"": server}}
-	return checkTwice(a.handlers, trailsToAll(only, a.handlers))
+	return checkTwice(place(only, a.handlers))
 }
 
 // ServeHTTP has nothing to do with requests.

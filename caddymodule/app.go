@@ -97,34 +97,39 @@ func (a *App) Start() error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	trails := trailsToAll(httpApp, a.handlers)
-	if err := checkTwice(a.handlers, trails); err != nil {
+	all := place(httpApp, a.handlers)
+	if err := checkTwice(all); err != nil {
 		return err
 	}
-	confine(a.handlers, trails)
-	startAll(a.handlers, trails)
+	confine(all)
+	startAll(all)
 	warnOfAdmin(a.logger)
 	return nil
 }
 
-// trailsToAll are the ways to each of the handlers.
-func trailsToAll(app *caddyhttp.App, handlers []starter) [][]trail {
-	trails := make([][]trail, len(handlers))
+// placed is a handler with all ways that lead to it.
+type placed struct {
+	handler starter
+	trails  []trail
+}
+
+func place(app *caddyhttp.App, handlers []starter) []placed {
+	all := make([]placed, len(handlers))
 	for i, h := range handlers {
-		trails[i] = trailsTo(app, h)
+		all[i] = placed{h, trailsTo(app, h)}
 	}
-	return trails
+	return all
 }
 
 // startAll starts the mcp_stdio handlers first: those of mcp_oauth let nothing in before they
 // know whose sessions their clients may have.
-func startAll(handlers []starter, trails [][]trail) {
+func startAll(all []placed) {
 	carriers := map[string][]*Stdio{}
-	findWholeHosts(handlers, trails)
+	findWholeHosts(all)
 	for _, first := range []bool{true, false} {
-		for i, h := range handlers {
-			if _, carries := h.(*Stdio); carries == first {
-				h.start(trails[i], carriers)
+		for _, h := range all {
+			if _, carries := h.handler.(*Stdio); carries == first {
+				h.handler.start(h.trails, carriers)
 			}
 		}
 	}

@@ -102,14 +102,14 @@ func (o *OAuth) lends(path string) bool { return o.whole != nil && path == metad
 // findWholeHosts finds for each mcp_oauth with a path the one that has none on the same hosts. The
 // metadata of that one is at the root, which the routes of the others take first: it may be
 // theirs if they are alone.
-func findWholeHosts(handlers []starter, all [][]trail) {
-	for i, h := range handlers {
-		o, ok := h.(*OAuth)
+func findWholeHosts(all []placed) {
+	for _, h := range all {
+		o, ok := h.handler.(*OAuth)
 		if !ok {
 			continue
 		}
-		for j, other := range handlers {
-			if whole, ok := other.(*OAuth); ok && i != j && slices.ContainsFunc(all[j], func(t trail) bool { return t.hasWholeHostsOf(all[i]) }) {
+		for _, other := range all {
+			if whole, ok := other.handler.(*OAuth); ok && whole != o && slices.ContainsFunc(other.trails, func(t trail) bool { return t.hasWholeHostsOf(h.trails) }) {
 				o.whole = whole
 			}
 		}

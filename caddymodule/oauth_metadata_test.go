@@ -85,7 +85,7 @@ func TestMetadataOfAWholeHostIsServedBesidePaths(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := provision(t, tc.caddyfile)
 			handlers := p.handlers()
-			startAll(handlers, trailsToAll(p.http, handlers))
+			startAll(place(p.http, handlers))
 			for _, o := range p.oauths {
 				t.Cleanup(func() {
 					if err := o.Cleanup(); err != nil {

@@ -98,7 +98,7 @@ func TestOnlyAnswersOfWhichRulesHideSomethingAreRead(t *testing.T) {
 func TestWhatIsCarriedIsLeftAsItIs(t *testing.T) {
 	p := provision(t, "mcp.example.com {\n mcp /mcp {\n stdio server\n oauth https://auth.example.com\n scopes {\n base use\n deny tool x\n }\n }\n mcp_oauth /other {\n oauth https://auth.example.com\n }\n}")
 	handlers := p.handlers()
-	startAll(handlers, trailsToAll(p.http, handlers))
+	startAll(place(p.http, handlers))
 	t.Cleanup(func() {
 		for _, h := range handlers {
 			if err := h.(caddy.CleanerUpper).Cleanup(); err != nil {
@@ -159,7 +159,7 @@ func TestOnlyWhatAnMCPStdioAnswersIsCarried(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := provision(t, "mcp.example.com {\n"+tc.caddyfile+"\n}")
 			handlers := p.handlers()
-			startAll(handlers, trailsToAll(p.http, handlers))
+			startAll(place(p.http, handlers))
 			var got []bool
 			for _, o := range p.oauths {
 				got = append(got, o.carried)

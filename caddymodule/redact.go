@@ -106,10 +106,9 @@ func redactorOf(server *caddyhttp.Server) *redactor {
 }
 
 // confine tells the redactors under which hosts handlers are reached, so that nothing changes
-// for other sites of their servers. The trails are those of all handlers. No trail leads to a
-// handler that stands in handle_errors or in the answer of another handler: its redactor
-// leaves no host out.
-func confine(handlers []starter, all [][]trail) {
+// for other sites of their servers. No trail leads to a handler that stands in handle_errors or
+// in the answer of another handler: its redactor leaves no host out.
+func confine(all []placed) {
 	scopes := map[*redactor]*hostScope{}
 	scopeOf := func(d *redactor) *hostScope {
 		if scopes[d] == nil {
@@ -117,11 +116,11 @@ func confine(handlers []starter, all [][]trail) {
 		}
 		return scopes[d]
 	}
-	for i, trails := range all {
-		if d := handlers[i].guard(); d != nil && len(trails) == 0 {
+	for _, h := range all {
+		if d := h.handler.guard(); d != nil && len(h.trails) == 0 {
 			scopeOf(d).all = true
 		}
-		for _, t := range trails {
+		for _, t := range h.trails {
 			d := redactorOf(t.server)
 			switch {
 			case d == nil:

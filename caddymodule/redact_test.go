@@ -18,13 +18,12 @@ func logging(t *testing.T, options, caddyfile string) (server *caddyhttp.Server,
 	file := filepath.Join(t.TempDir(), "log")
 	p := provisionWith(t, "log {\noutput file "+file+"\nformat json\nlevel DEBUG\n}\n"+options, caddyfile)
 	var handlers []starter
-	var all [][]trail
 	for _, o := range p.oauths {
-		handlers, all = append(handlers, o), append(all, trailsTo(p.http, o))
-		o.start(all[len(all)-1], nil)
+		handlers = append(handlers, o)
+		o.start(trailsTo(p.http, o), nil)
 		t.Cleanup(func() { _ = o.Cleanup() })
 	}
-	confine(handlers, all)
+	confine(place(p.http, handlers))
 	return p.http.Servers["srv0"], func() string { return contents(t, file) }
 }
 

@@ -7,12 +7,12 @@ import (
 )
 
 // checkTwice refuses a handler that no request comes to, since others before it answer them
-// all: its rules would hold for nobody. The trails are those of the handlers.
-func checkTwice(handlers []starter, all [][]trail) error {
-	for i, trails := range all {
+// all: its rules would hold for nobody.
+func checkTwice(all []placed) error {
+	for _, h := range all {
 		var dead error
-		for _, t := range trails {
-			if dead = checkReached(i, t, handlers, all); dead == nil {
+		for _, t := range h.trails {
+			if dead = checkReached(h.handler, t, all); dead == nil {
 				break
 			}
 		}
@@ -23,15 +23,16 @@ func checkTwice(handlers []starter, all [][]trail) error {
 	return nil
 }
 
-// checkReached is an error if no request takes a trail of the handler with a number to its end.
-func checkReached(i int, t trail, handlers []starter, all [][]trail) error {
-	for j, others := range all {
-		if i == j || !isEntry(handlers[i]) || !isEntry(handlers[j]) {
+// checkReached is an error if no request takes a trail of the handler to its end.
+func checkReached(h starter, t trail, all []placed) error {
+	for _, other := range all {
+		if other.handler == h || !isEntry(h) || !isEntry(other.handler) {
 			continue
 		}
-		if k := slices.IndexFunc(others, func(first trail) bool { return first.covers(t) }); k >= 0 {
+		if i := slices.IndexFunc(other.trails, func(first trail) bool { return first.covers(t) }); i >= 0 {
+			first := other.trails[i]
 			return fmt.Errorf("%s and %s stand at %s: the first would answer all requests, and the second none; %s",
-				directiveOf(handlers[j], others[k]), directiveOf(handlers[i], t), t.where(), remedy(others[k], t))
+				directiveOf(other.handler, first), directiveOf(h, t), t.where(), remedy(first, t))
 		}
 	}
 	return nil
