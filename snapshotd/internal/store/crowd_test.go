@@ -106,19 +106,24 @@ func TestManyUsersFewOpenFiles(t *testing.T) {
 	}
 }
 
+// slowSource takes an hour to open, or to close, what users of these names have.
+type slowSource struct{ Source }
+
+func (slowSource) Open(_ context.Context, owner Owner) (Store, error) {
+	if owner.User == "slow" {
+		time.Sleep(time.Hour)
+	}
+	return fakeStore{close: func() error {
+		if owner.User == "slow to close" {
+			time.Sleep(time.Hour)
+		}
+		return nil
+	}}, nil
+}
+
 func TestSlowFileHarmsNoOtherUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPool(OpenFunc(func(ctx context.Context, owner Owner) (Store, error) {
-			if owner.User == "slow" {
-				time.Sleep(time.Hour)
-			}
-			return fakeStore{close: func() error {
-				if owner.User == "slow to close" {
-					time.Sleep(time.Hour)
-				}
-				return nil
-			}}, nil
-		}), 3, 24*time.Hour)
+		p := NewPool(slowSource{}, 3, 24*time.Hour)
 		acquire(t, p, "slow to close")()
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -18,13 +18,7 @@ type Folder struct {
 
 // Open implements [Source].
 func (f Folder) Open(ctx context.Context, owner Owner) (Store, error) {
-	options := f.Options
-	options.Owner = &owner
-	s, err := Open(ctx, UserFile(f.Base, owner), options)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return File{Path: UserFile(f.Base, owner), Options: f.Options}.Open(ctx, owner)
 }
 
 // Owner implements [Source].
@@ -127,15 +121,3 @@ func (f File) Users(ctx context.Context, after string, limit int) ([]User, error
 	}
 	return []User{user}, nil
 }
-
-// OpenFunc is a [Source] of stores of any kind, which lists no users.
-type OpenFunc func(ctx context.Context, owner Owner) (Store, error)
-
-// Open implements [Source].
-func (f OpenFunc) Open(ctx context.Context, owner Owner) (Store, error) { return f(ctx, owner) }
-
-// Owner implements [Source].
-func (f OpenFunc) Owner(context.Context, string) (Owner, error) { return Owner{}, ErrNoUser }
-
-// Users implements [Source].
-func (f OpenFunc) Users(context.Context, string, int) ([]User, error) { return nil, nil }

@@ -12,6 +12,8 @@ import (
 
 // opener counts the stores that are open.
 type opener struct {
+	Source
+
 	mu     sync.Mutex
 	open   map[string]int
 	most   int
@@ -28,7 +30,7 @@ type fakeStore struct {
 
 func (f fakeStore) Close() error { return f.close() }
 
-func (o *opener) store(_ context.Context, owner Owner) (Store, error) {
+func (o *opener) Open(_ context.Context, owner Owner) (Store, error) {
 	time.Sleep(o.delay)
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -71,7 +73,7 @@ func acquire(t *testing.T, p *Pool, user string) func() {
 func TestPoolKeepsAStoreForTheNextCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{delay: time.Second}
-		p := NewPool(OpenFunc(o.store), 4, time.Minute)
+		p := NewPool(o, 4, time.Minute)
 		var group sync.WaitGroup
 		for range 10 {
 			group.Go(func() { acquire(t, p, "a")() })
@@ -89,7 +91,7 @@ func TestPoolKeepsAStoreForTheNextCall(t *testing.T) {
 func TestPoolClosesIdleStores(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{}
-		p := NewPool(OpenFunc(o.store), 4, time.Minute)
+		p := NewPool(o, 4, time.Minute)
 		acquire(t, p, "a")()
 		time.Sleep(40 * time.Second)
 		acquire(t, p, "b")()
@@ -116,7 +118,7 @@ func TestPoolClosesIdleStores(t *testing.T) {
 func TestPoolEvictsTheLeastRecentlyUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{}
-		p := NewPool(OpenFunc(o.store), 2, time.Hour)
+		p := NewPool(o, 2, time.Hour)
 		defer p.Close()
 		for _, user := range []string{"a", "b", "a", "c"} {
 			acquire(t, p, user)()
@@ -131,7 +133,7 @@ func TestPoolEvictsTheLeastRecentlyUsed(t *testing.T) {
 func TestPoolNeverHasMoreOpenThanItsLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{delay: time.Millisecond}
-		p := NewPool(OpenFunc(o.store), 3, time.Second)
+		p := NewPool(o, 3, time.Second)
 		var group sync.WaitGroup
 		for i := range 200 {
 			group.Go(func() {
@@ -153,7 +155,7 @@ func TestPoolNeverHasMoreOpenThanItsLimit(t *testing.T) {
 func TestPoolWaitsNoLongerThanItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &opener{}
-		p := NewPool(OpenFunc(o.store), 1, time.Minute)
+		p := NewPool(o, 1, time.Minute)
 		defer p.Close()
 		release := acquire(t, p, "a")
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -169,7 +171,7 @@ func TestPoolWaitsNoLongerThanItsCaller(t *testing.T) {
 
 func TestPoolForgetsAFailedOpen(t *testing.T) {
 	o := &opener{fail: ErrOwner}
-	p := NewPool(OpenFunc(o.store), 1, time.Minute)
+	p := NewPool(o, 1, time.Minute)
 	defer p.Close()
 	if _, _, err := p.Acquire(context.Background(), Owner{User: "a"}); !errors.Is(err, ErrOwner) {
 		t.Fatalf("got %v", err)
@@ -180,7 +182,7 @@ func TestPoolForgetsAFailedOpen(t *testing.T) {
 
 func TestPoolTellsOwnersOfOneNameApart(t *testing.T) {
 	o := &opener{}
-	p := NewPool(OpenFunc(o.store), 2, time.Minute)
+	p := NewPool(o, 2, time.Minute)
 	defer p.Close()
 	acquire(t, p, "a")()
 	if _, _, err := p.Acquire(context.Background(), Owner{User: "a", Subject: "other"}); !errors.Is(err, ErrOwner) {
@@ -189,7 +191,7 @@ func TestPoolTellsOwnersOfOneNameApart(t *testing.T) {
 }
 
 func TestClosedPoolRefuses(t *testing.T) {
-	p := NewPool(OpenFunc((&opener{}).store), 1, time.Minute)
+	p := NewPool(&opener{}, 1, time.Minute)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}

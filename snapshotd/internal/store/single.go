@@ -38,6 +38,5 @@ var (
 	_ Provider = (*Pool)(nil)
 	_ Source   = Folder{}
 	_ Source   = File{}
-	_ Source   = OpenFunc(nil)
 	_ Store    = (*SQLite)(nil)
 )

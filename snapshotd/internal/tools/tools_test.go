@@ -227,11 +227,15 @@ func TestFailuresOfTheStorageAndBugsAreAnswered(t *testing.T) {
 	}
 }
 
+// others is a storage in which all is another user's.
+type others struct{ store.Source }
+
+func (others) Open(context.Context, store.Owner) (store.Store, error) {
+	return nil, fmt.Errorf("open database /secret: %w", store.ErrOwner)
+}
+
 func TestOwnerMismatchIsARefusal(t *testing.T) {
-	open := func(context.Context, store.Owner) (store.Store, error) {
-		return nil, fmt.Errorf("open database /secret: %w", store.ErrOwner)
-	}
-	c := connect(t, store.NewPool(store.OpenFunc(open), 1, 1), policy.NoAuth{}, "")
+	c := connect(t, store.NewPool(others{}, 1, 1), policy.NoAuth{}, "")
 	want := "Authorization Error\nCode: invalid_token\nDetails: The database belongs to another user"
 	if got := c.text(t, listTool, ``); got != want {
 		t.Errorf("got %q", got)
