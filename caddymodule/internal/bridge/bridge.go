@@ -196,20 +196,6 @@ func New(per Per) *Bridge {
 	return b
 }
 
-// Processes returns how many processes are running or ending.
-func (b *Bridge) Processes() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.processes
-}
-
-// Sessions returns how many legacy sessions are open.
-func (b *Bridge) Sessions() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.sessions)
-}
-
 // Shutdown ends open streams at once, lets calls in flight finish within the stop
 // timeout, and refuses new ones. It returns at once.
 func (b *Bridge) Shutdown() {

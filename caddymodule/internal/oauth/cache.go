@@ -91,12 +91,6 @@ func (c *tokenCache) put(e *cacheEntry) {
 	e.linkAfter(&c.recent)
 }
 
-func (c *tokenCache) len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.entries)
-}
-
 func (c *tokenCache) remove(e *cacheEntry) {
 	delete(c.entries, e.digest)
 	e.unlink()

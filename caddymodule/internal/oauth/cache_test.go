@@ -106,3 +106,9 @@ func TestRefusalsAreNotCached(t *testing.T) {
 	iss.clock.advance(time.Minute)
 	accepted(t, v, early)
 }
+
+func (c *tokenCache) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.entries)
+}

@@ -131,12 +131,6 @@ func (c *ReplayCache) nextRoom(now time.Time) time.Duration {
 	return max(time.Unix(first, 0).Sub(now), time.Second)
 }
 
-func (c *ReplayCache) len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.used)
-}
-
 // noRoom is a proof that cannot be remembered, so it cannot be taken either.
 func noRoom(status int, reason string, wait time.Duration) *Error {
 	return &Error{

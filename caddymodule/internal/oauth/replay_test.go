@@ -212,3 +212,9 @@ func TestReplayCacheUnderLoad(t *testing.T) {
 		t.Errorf("%d proofs of %d users in %d seconds are left", c.len(), len(c.users), len(c.ends))
 	}
 }
+
+func (c *ReplayCache) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.used)
+}
