@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/process/processtest"
 )
 
 // The test binary is its own child: these variables say that it is one, and how it
@@ -27,36 +28,7 @@ func TestMain(m *testing.M) {
 		play()
 		os.Exit(0)
 	}
-	before, files := runtime.NumGoroutine(), openFiles()
-	status := m.Run()
-	if status == 0 {
-		status = leftovers(before, files)
-	}
-	os.Exit(status)
-}
-
-// leftovers reports goroutines and descriptors that the tests left behind. One
-// goroutine, which starts all children, lives as long as the program, and so do the
-// few descriptors of the runtime's poller.
-func leftovers(goroutines, files int) int {
-	const poller = 3
-	deadline := time.Now().Add(patience)
-	for runtime.NumGoroutine() > goroutines+1 || openFiles() > files+poller {
-		if time.Now().After(deadline) {
-			buf := make([]byte, 1<<20)
-			fmt.Fprintf(os.Stderr, "left behind: %d goroutines (%d before), %d descriptors (%d before)\n%s\n",
-				runtime.NumGoroutine(), goroutines, openFiles(), files, buf[:runtime.Stack(buf, true)])
-			return 1
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return 0
-}
-
-// openFiles counts descriptors, on systems that tell.
-func openFiles() int {
-	entries, _ := os.ReadDir("/proc/self/fd")
-	return len(entries)
+	os.Exit(processtest.Run(m))
 }
 
 // incoming is what the child looks at in a message.
