@@ -59,9 +59,9 @@ func TestADamagedFileIsToldAndRestored(t *testing.T) {
 	}
 }
 
-func TestAFileOfANewerSnapshotdIsLeftAlone(t *testing.T) {
-	home := saved(t, 1)
-	path := filepath.Join(home, "a.db")
+// makeNewer makes a file one that a later release has written.
+func makeNewer(t *testing.T, path string) {
+	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +72,12 @@ func TestAFileOfANewerSnapshotdIsLeftAlone(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestAFileOfANewerSnapshotdIsLeftAlone(t *testing.T) {
+	home := saved(t, 1)
+	path := filepath.Join(home, "a.db")
+	makeNewer(t, path)
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

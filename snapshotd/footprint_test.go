@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,39 +40,26 @@ func TestSnapshotdIsSmall(t *testing.T) {
 	}
 	cmd := command(context.Background(), t.TempDir(), "--db", "a.db")
 	cmd.Path = program
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	r := begin(t, cmd)
 	const calls = 50
-	answered := bufio.NewReader(stdout)
 	for i := range calls {
 		message := toolCall(i, "save_snapshot", object{"summary": "s", "context": strings.Repeat("context ", 500)})
 		if i == 0 {
 			message = initialize()
 		}
-		if _, err := io.WriteString(stdin, lines(message)); err != nil {
-			t.Fatal(err)
-		}
-		if line, err := answered.ReadString('\n'); err != nil || !strings.Contains(line, `"result"`) {
-			t.Fatalf("%s, %v", line, err)
+		r.say(t, message)
+		if line := r.hear(t); !strings.Contains(line, `"result"`) {
+			t.Fatal(line)
 		}
 	}
 	// Where there is no /proc it is 0.
-	if resident := residentKiB(cmd.Process.Pid) << 10; resident > mostResident {
+	if resident := residentKiB(r.Process.Pid) << 10; resident > mostResident {
 		t.Errorf("after %d calls it has %d bytes in memory", calls, resident)
 	} else {
 		t.Logf("%d bytes on disk, %d resident after %d calls", info.Size(), resident, calls)
 	}
-	stdin.Close()
-	if err := cmd.Wait(); err != nil {
+	r.stdin.Close()
+	if err := r.Wait(); err != nil {
 		t.Error(err)
 	}
 }

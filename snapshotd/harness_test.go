@@ -76,12 +76,16 @@ func runToEnd(t testing.TB, home string, env []string, input string, args ...str
 	defer cancel()
 	cmd := command(ctx, home, args...)
 	cmd.Env = append(cmd.Env, env...)
-	cmd.Stdin = strings.NewReader(input)
+	return runCmd(t, cmd, input)
+}
+
+// runCmd runs a command over the whole input.
+func runCmd(t testing.TB, cmd *exec.Cmd, input string) finished {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &stdout, &stderr
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
 	return finished{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}

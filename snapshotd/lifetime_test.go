@@ -79,7 +79,17 @@ type running struct {
 func start(t *testing.T, args ...string) running {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	cmd := command(ctx, t.TempDir(), args...)
+	r := begin(t, command(ctx, t.TempDir(), args...))
+	t.Cleanup(func() {
+		cancel()
+		r.stdin.Close()
+	})
+	return r
+}
+
+// begin starts a command, which the test ends.
+func begin(t *testing.T, cmd *exec.Cmd) running {
+	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -91,10 +101,6 @@ func start(t *testing.T, args ...string) running {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		cancel()
-		stdin.Close()
-	})
 	return running{cmd, stdin, stdout, bufio.NewReader(stdout)}
 }
 

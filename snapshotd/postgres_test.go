@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -54,35 +52,19 @@ func TestIdleMemoryWithPostgreSQL(t *testing.T) {
 		t.Skip("memory is read from /proc, which only Linux has")
 	}
 	server := pgtest.Start(t)
-	cmd := command(context.Background(), t.TempDir(), "--db", server.Database(t))
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(stdin, lines(initialize(), toolCall(1, "save_snapshot", object{"summary": "s", "context": "c"}))); err != nil {
-		t.Fatal(err)
-	}
-	reader := bufio.NewReader(stdout)
+	r := begin(t, command(context.Background(), t.TempDir(), "--db", server.Database(t)))
+	r.say(t, initialize(), toolCall(1, "save_snapshot", object{"summary": "s", "context": "c"}))
 	for range 2 {
-		if _, err := reader.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
+		r.hear(t)
 	}
-	resident := residentKiB(cmd.Process.Pid)
+	resident := residentKiB(r.Process.Pid)
 	t.Logf("%d KiB resident", resident)
 	// The race detector takes memory of its own.
 	if limit := 25 << 10; resident > limit && !slices.Contains(buildFlags, "-race") {
 		t.Errorf("%d KiB are resident, of at most %d", resident, limit)
 	}
-	stdin.Close()
-	if err := cmd.Wait(); err != nil {
+	r.stdin.Close()
+	if err := r.Wait(); err != nil {
 		t.Error(err)
 	}
 }

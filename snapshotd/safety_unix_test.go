@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,29 +28,18 @@ var kills = flag.Int("kills", 10, "how often TestNoAcknowledgedSaveIsLostByAKill
 // gone. It returns the answers, as they come, by what was saved.
 func flood(t *testing.T, home string, run int) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
-	cmd := command(context.Background(), home, "--db", "a.db")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	r := begin(t, command(context.Background(), home, "--db", "a.db"))
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		_, err := io.WriteString(stdin, lines(initialize()))
+		_, err := io.WriteString(r.stdin, lines(initialize()))
 		for i := 0; err == nil; i++ { // until the pipe breaks
 			id := fmt.Sprintf("%d-%d", run, i)
-			_, err = io.WriteString(stdin, lines(toolCall(id, "save_snapshot", object{"summary": id, "context": strings.Repeat("text ", 1+i%400)})))
+			_, err = io.WriteString(r.stdin, lines(toolCall(id, "save_snapshot", object{"summary": id, "context": strings.Repeat("text ", 1+i%400)})))
 		}
 	}()
 	t.Cleanup(func() { <-written })
-	return cmd, bufio.NewScanner(stdout)
+	return r.Cmd, bufio.NewScanner(r.stdout)
 }
 
 // acknowledged returns what an answer says was saved: the snapshot's number and its
@@ -124,17 +112,6 @@ func limited(home string, blocks int, args ...string) *exec.Cmd {
 	cmd.Args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -f %d && exec "$0" "$@"`, blocks), binary}, args...)
 	cmd.Path = "/bin/sh"
 	return cmd
-}
-
-func runCmd(t *testing.T, cmd *exec.Cmd, input string) finished {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &stdout, &stderr
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return finished{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
 // has fails the test unless the file holds so many snapshots and is sound.

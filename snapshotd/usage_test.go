@@ -1,7 +1,6 @@
 package main
 
 import (
-	"database/sql"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -83,16 +82,7 @@ func TestVariablesAreRead(t *testing.T) {
 func TestUnusableDatabaseIsStatusOne(t *testing.T) {
 	home := t.TempDir()
 	newer := filepath.Join(home, "newer.db")
-	db, err := sql.Open("sqlite", newer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("PRAGMA user_version = 77"); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	makeNewer(t, newer)
 	for path, want := range map[string]string{newer: "newer snapshotd", home: "folder"} {
 		got := runToEnd(t, home, nil, lines(initialize()), "--db", path)
 		if got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, want) {
