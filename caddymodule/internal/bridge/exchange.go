@@ -307,9 +307,17 @@ func (x *exchange) writeJSON(e event) {
 	x.bytesOut = len(e.frame)
 }
 
+// small is how many bytes of an answer are only buffered until the handler returns.
+const small = 2 << 10
+
+// unread says whether the client has certainly not got the answer: it could not be written, or it
+// is still here, and the client has gone.
+func (x *exchange) unread(r *http.Request) bool {
+	return x.gone || !x.began && x.bytesOut <= small && r.Context().Err() != nil
+}
+
 // writeAnswer bounds the time a client may take to read the answer.
 func (x *exchange) writeAnswer(frame []byte) error {
-	const small = 2 << 10 // bytes; what is small is only buffered here
 	write := func() error {
 		_, err := x.sse.w.Write(frame)
 		return err

@@ -1,8 +1,10 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,5 +135,32 @@ func TestWhatIsSaidAtOnceIsOfTheCall(t *testing.T) {
 	r.p.fromServer(parsed(t, note), []byte(note))
 	if events, _ := s.take(s.attach(1)); len(events) != 1 || string(events[0].frame) != note {
 		t.Errorf("the retry is told of %d messages", len(events))
+	}
+}
+
+// Closing the stream cancels the call (MCP 2026-07-28, Streamable HTTP, Cancellation), also just as
+// its server asks something: a client that has gone never gets the state to come back with.
+func TestAQuestionThatMeetsTheClientsLeaveCancelsTheCall(t *testing.T) {
+	g := open(t, nil, legacyChild, trace)
+	args := saying(questionLine)
+	r, state := g.parked(`1`, args)
+	if g.bridge.unpark(r.id) != r {
+		t.Fatal("the call is not parked")
+	}
+	body, _ := capable(`2`, "hang", args, fmt.Sprintf(`"requestState":%q`, state))
+	call := &admission.Call{Message: parsed(t, body)}
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	w := httptest.NewRecorder()
+	x := g.bridge.newExchange(w, call)
+	x.stream = r.takeUp(call) // without the input, so that it is asked again
+	g.bridge.carry(httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil), call, g.settings, r.p, x, r)
+	if !strings.Contains(w.Body.String(), "input_required") {
+		t.Fatalf("the call is answered %s", w.Body)
+	}
+	g.bridge.mu.Lock()
+	defer g.bridge.mu.Unlock()
+	if n := len(g.bridge.parked); n != 0 || r.p.taken {
+		t.Errorf("%d calls are parked, its process is taken: %v", n, r.p.taken)
 	}
 }
