@@ -359,6 +359,20 @@ func TestAQuestionAfterTheClientHasGoneParksNothing(t *testing.T) {
 	}
 }
 
+// A listen has ended well if the gateway has ended the process, and not if that has died (MCP
+// 2026-07-28, Subscriptions, Graceful Closure).
+func TestAListenTellsHowItsProcessEnded(t *testing.T) {
+	g := open(t, nil, legacyChild)
+	l := g.listening(t.Context(), `"l"`, "alice", `{"toolsListChanged":true}`)
+	g.modernTool(`1`, "die", ``).body()
+	l.says(`{"jsonrpc":"2.0","id":"l","error":{"code":-32603,"message":"the server's process has ended"}}`)
+	l.ends()
+	l = g.listening(t.Context(), `"l"`, "alice", `{"toolsListChanged":true}`)
+	g.process().end("the test")
+	l.says(`{"jsonrpc":"2.0","id":"l","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"l"}}}`)
+	l.ends()
+}
+
 // What was subscribed to before a client left is given back.
 func TestAListenThatIsBrokenOffLeavesNoSubscription(t *testing.T) {
 	g := open(t, nil, legacyChild, trace)

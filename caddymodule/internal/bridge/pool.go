@@ -253,8 +253,12 @@ func (p *pooled) clear(reason string) {
 		p.idle.Stop()
 	}
 	conn := p.conn
+	var why error // they listen no more, if that is no good end
+	if conn != nil && !conn.Open() {
+		why = backend.ErrClosed
+	}
 	for l := range p.listeners {
-		l.finish(nil)
+		l.finish(why)
 	}
 	p.mu.Unlock()
 	p.forget()
