@@ -205,6 +205,9 @@ func (b *Bridge) hostedCall(r *http.Request, call *admission.Call, settings *Set
 		p.release()
 	}
 	refusal := p.checkHeaders(r, call)
+	if refusal == nil {
+		refusal = checkLevel(m)
+	}
 	switch {
 	case refusal != nil:
 	case m.Method == message.MethodDiscover:
@@ -281,6 +284,16 @@ func (p *pooled) freeFrom(r *relay) {
 	}
 	p.mu.Unlock()
 	p.free()
+}
+
+// checkLevel refuses a log level that there is not (MCP 2026-07-28, Logging, Error Handling): the
+// server, which is not told of it, cannot.
+func checkLevel(m *message.Message) *answer.Refusal {
+	raw := m.Meta.Get(message.MetaLogLevel)
+	if level, _ := message.Unquote(raw); raw == nil || string(raw) == "null" || translate.Severity(level) >= 0 {
+		return nil
+	}
+	return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params._meta: %q must be one of debug, info, notice, warning, error, critical, alert, emergency", message.MetaLogLevel)
 }
 
 // setLevel makes a legacy server log what a modern call asks for: its level is the lowest
