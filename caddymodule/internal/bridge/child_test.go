@@ -256,6 +256,9 @@ func exists(file string) bool {
 // If the file is there it does not take what it took before.
 func (s *server) listen(m incoming) {
 	asked, less := string(m.Params.Notifications), told("TEST_LESS_IF")
+	for told("TEST_LATE_IF") {
+		time.Sleep(time.Millisecond)
+	}
 	if strings.Contains(asked, "refused://") || less && strings.Contains(asked, "picky://") {
 		s.say(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32602,"message":"no such resource"}}`, m.ID)
 		return

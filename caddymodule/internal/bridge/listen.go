@@ -24,6 +24,7 @@ type listener struct {
 	session *session // instead of id and stream
 	at      *pooled  // with session
 	over    atomic.Bool
+	listed  translate.Subscriptions // what the session was told since it began; under session.mu
 
 	owner owner
 	user  string

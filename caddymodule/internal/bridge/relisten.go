@@ -10,12 +10,16 @@ import (
 )
 
 // follow makes the session one that listens at the process. One that comes from a process
-// that has ended takes its subscriptions along.
-func (p *pooled) follow(s *session) {
+// that has ended takes its subscriptions along. A call does not wait until it listens: what that
+// lists may change unseen.
+func (p *pooled) follow(s *session, method string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.share.listener
 	if s.ended || before != nil && (before.at.generation > p.generation || before.at == p && !before.over.Load()) {
+		if before != nil {
+			before.listed = before.listed.With(translate.Listed(method))
+		}
 		return
 	}
 	l, stamp := before, s.share.stamp
@@ -29,10 +33,14 @@ func (p *pooled) follow(s *session) {
 			l.over.Store(true) // the next call tries again
 			return
 		}
-		if before != nil { // changes may have gone by unseen
-			for _, m := range l.granted().Changes() {
-				l.tell(m)
-			}
+		unseen := l.granted() // what may have changed
+		if before == nil {
+			s.mu.Lock()
+			unseen = l.listed.Only(unseen)
+			s.mu.Unlock()
+		}
+		for _, m := range unseen.Changes() {
+			l.tell(m)
 		}
 	}()
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -44,6 +45,41 @@ func TestAResourceThatTheNextProcessRefusesKeepsASessionFromNoOther(t *testing.T
 		}
 	}
 	t.Error("it is not told")
+}
+
+// A session begins to listen when it is there already, and a server may take its time. What its
+// client was told meanwhile may have changed before anyone listened.
+func TestAClientThatListsBeforeItsSessionListensIsToldToLookAgain(t *testing.T) {
+	late := filepath.Join(t.TempDir(), "late")
+	g := open(t, nil, append(modernOnly, "TEST_LATE_IF="+late)...)
+	listens := func(header []string) func() bool {
+		return func() bool { return g.listener(header).granted().Tools }
+	}
+	header := g.session("alice")
+	stream := g.get(t.Context(), header...)
+	g.until("it listens", listens(header))
+	g.tells("alice", `{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"n":1,"_meta":{"io.modelcontextprotocol/subscriptionId":$listen}}}`)
+	stream.says(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"n":1,"_meta":{}}}`) // and not that something may have
+
+	g.process().end("the test")
+	if err := os.WriteFile(late, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	header = g.session("alice")
+	stream = g.get(t.Context(), header...)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	g.later(ctx, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, header...)
+	s := g.find(header)
+	g.until("the call is made", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.calls) == 1
+	})
+	if err := os.Remove(late); err != nil {
+		t.Fatal(err)
+	}
+	stream.says(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`)
 }
 
 // listener is that of an upgraded session.

@@ -157,7 +157,7 @@ func (b *Bridge) findModern(ctx context.Context, s *session, call *admission.Cal
 		}
 		return nil, answer.UnknownSession()
 	}
-	p.follow(s)
+	p.follow(s, call.Method())
 	return p, nil
 }
 

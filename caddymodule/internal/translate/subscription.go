@@ -154,6 +154,23 @@ func (s Subscriptions) Listen() []byte {
 	}})
 }
 
+// Listed is what a request of the method is told, as far as its changes are announced.
+func Listed(method string) Subscriptions {
+	return Subscriptions{
+		Tools:     method == message.MethodToolsList,
+		Prompts:   method == message.MethodPromptsList,
+		Resources: method == message.MethodResourcesList || method == message.MethodTemplatesList,
+	}
+}
+
+// With is both together.
+func (s Subscriptions) With(other Subscriptions) Subscriptions {
+	return Subscriptions{
+		Tools: s.Tools || other.Tools, Prompts: s.Prompts || other.Prompts, Resources: s.Resources || other.Resources,
+		URIs: slices.Concat(s.URIs, other.URIs),
+	}
+}
+
 // Only is what of the subscriptions is granted.
 func (s Subscriptions) Only(granted Subscriptions) Subscriptions {
 	return Subscriptions{
