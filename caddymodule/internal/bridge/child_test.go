@@ -70,6 +70,7 @@ type server struct {
 	kept  map[string]incoming        // calls of "keep", by mark
 
 	listening json.RawMessage // id of the newest listen
+	cancelled []string        // those of listens that were not answered
 }
 
 func play() {
@@ -140,7 +141,10 @@ func (s *server) answer(m incoming) {
 	case "subscriptions/listen":
 		s.listen(m)
 	case "notifications/cancelled":
-		if string(m.Params.RequestID) == string(s.listening) {
+		if string(m.Params.RequestID) == string(s.listening) && told("TEST_CURT_IF") {
+			s.cancelled = append(s.cancelled, string(s.listening))
+			s.listening = nil
+		} else if string(m.Params.RequestID) == string(s.listening) {
 			s.result(s.listening, `{"resultType":"complete"}`)
 			s.listening = nil
 		}
@@ -206,6 +210,12 @@ func (s *server) call(m incoming) {
 		s.out.Flush()
 		os.Stdin.Close()
 		time.Sleep(time.Hour)
+	case "answer": // the listens that were not
+		for _, id := range s.cancelled {
+			s.result(json.RawMessage(id), `{"resultType":"complete"}`)
+		}
+		s.result(m.ID, `{"done":true}`)
+		return
 	case "nap": // after what it has to say, until there is a file
 		for _, text := range args.Say {
 			s.say("%s", text)
@@ -231,6 +241,9 @@ func (s *server) call(m incoming) {
 	for _, text := range args.Say[min(args.Times, 1):] {
 		text = strings.ReplaceAll(text, "$id", string(m.ID))
 		text = strings.ReplaceAll(text, "$listen", string(s.listening))
+		if len(s.cancelled) > 0 {
+			text = strings.ReplaceAll(text, "$cancelled", s.cancelled[0])
+		}
 		s.say("%s", strings.ReplaceAll(text, "$token", string(m.Params.Meta.ProgressToken)))
 		if args.Every > 0 {
 			s.out.Flush()

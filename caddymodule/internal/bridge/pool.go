@@ -58,6 +58,7 @@ type pooled struct {
 
 	holdings map[subscription]*holding
 	unions   map[owner]*union // of listens at a modern server
+	curt     bool             // which has not answered one that was ended
 }
 
 const levelUnset = 100

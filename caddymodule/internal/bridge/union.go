@@ -39,10 +39,16 @@ type unionSink struct {
 	last    backend.Event // once over is closed
 
 	replaced bool // under pooled.mu
+	dropped  bool // and only its end is heard; under pooled.mu
 }
 
-// lingering is how long a listen may take to end before another is opened all the same.
-const lingering = time.Second
+// lingering is how long a listen may take to end before another is opened all the same. A server
+// need not answer what is cancelled, and many do not (MCP 2026-07-28, stdio, Cancellation): one
+// that has kept silent is waited for briefly, until it answers one after all.
+const (
+	lingering = time.Second
+	briefly   = 20 * time.Millisecond
+)
 
 // union returns the entry of a user, made if need be, until unionUsed.
 func (p *pooled) union(of owner) *union {
@@ -301,22 +307,44 @@ func (s *unionSink) alive() bool {
 
 // end ends the listen, and waits a moment until the server has.
 func (s *unionSink) end() {
-	s.u.p.mu.Lock()
+	p := s.u.p
+	p.mu.Lock()
 	s.replaced = true
-	s.u.p.mu.Unlock()
+	patience := p.linger()
+	p.mu.Unlock()
 	s.call.End("what is subscribed to has changed")
-	timer := time.NewTimer(lingering)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-s.over:
 	case <-timer.C:
-		s.call.Cancel(nil, backend.ErrSilent.Error())
+		p.mu.Lock()
+		first := !p.curt
+		p.curt, s.dropped = true, true
+		p.mu.Unlock()
+		if !first { // whose answer may yet come
+			s.call.Cancel(nil, backend.ErrSilent.Error())
+		}
 	}
+}
+
+// linger is how long the end of a listen is waited for. p.mu is held.
+func (p *pooled) linger() time.Duration {
+	if p.curt {
+		return briefly
+	}
+	return lingering
 }
 
 // Deliver takes what the server says. It runs on the goroutine that reads from it.
 func (s *unionSink) Deliver(e backend.Event) {
 	p := s.u.p
+	p.mu.Lock()
+	dropped := s.dropped
+	if dropped && e.Last {
+		p.curt = false
+	}
+	p.mu.Unlock()
 	switch {
 	case e.Last:
 		s.last = e
@@ -330,7 +358,7 @@ func (s *unionSink) Deliver(e backend.Event) {
 			s.granted, _ = translate.ReadSubscriptions(e.Message)
 			close(s.acked)
 		}
-	default:
+	case !dropped:
 		p.announce(e.Message, &s.u.owner)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 )
@@ -75,6 +76,38 @@ func TestAListenForMoreReplacesTheOneBefore(t *testing.T) {
 // synthetic is the gateway's own notification.
 func synthetic(uri, id string) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"uri":%q}}`, id, uri)
+}
+
+// A server need not answer a listen that is cancelled. One that does not is waited for once, and
+// again when it has answered after all.
+func TestAServerThatAnswersNoCancelledListenIsNotWaitedForEachTime(t *testing.T) {
+	curt := filepath.Join(t.TempDir(), "curt")
+	if err := os.WriteFile(curt, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, nil, trace, "TEST_CURT_IF="+curt)
+	linger := func() time.Duration {
+		p := g.process()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.linger()
+	}
+	a := g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["a://1"]}`)
+	if got := linger(); got != lingering {
+		t.Errorf("at first it is waited for %v", got)
+	}
+	for n, id := range []string{`"b"`, `"c"`} {
+		g.listening(t.Context(), id, "alice", fmt.Sprintf(`{"resourceSubscriptions":["b://%d"]}`, n))
+		a.says(synthetic("a://1", `"a"`))
+		if got := linger(); got != briefly {
+			t.Errorf("after it has not answered it is waited for %v", got)
+		}
+	}
+	// What it says to a listen that has not ended was said to the one that took its place, too.
+	g.tells("alice", updatedFor("a://1", "$cancelled"), updatedFor("a://1/part", "$listen"))
+	a.says(updatedFor("a://1/part", `"a"`))
+	g.modernTool(`1`, "answer", ``).holds(http.StatusOK, `"done":true`)
+	g.until("it is known to answer", func() bool { return linger() == lingering })
 }
 
 // A listen that the server refuses costs the others nothing.
