@@ -161,6 +161,23 @@ func TestACrashLoopIsSlowedDown(t *testing.T) {
 	}
 }
 
+// A crash counts as one, also if the next caller finds the process dead before its end was told.
+func TestACrashThatACallerFindsCounts(t *testing.T) {
+	g := open(t, nil)
+	g.modernTool(`1`, "echo", ``).body()
+	p := g.process()
+	p.conn.Close("as if by itself")
+	if p.use() {
+		t.Error("it can be used")
+	}
+	receive(t, p.gone)
+	g.bridge.breaker.mu.Lock()
+	defer g.bridge.breaker.mu.Unlock()
+	if n := g.bridge.breaker.crashes[p.kind].inARow; n != 1 {
+		t.Errorf("%d crashes are counted", n)
+	}
+}
+
 func TestThePauseGrowsAndIsForgotten(t *testing.T) {
 	now := time.Now()
 	b := breaker{now: func() time.Time { return now }}

@@ -48,6 +48,7 @@ type pooled struct {
 
 	mu        sync.Mutex
 	ended     bool
+	died      bool // by itself, which whoever was to use it next has found
 	users     int
 	calls     map[*stream]*message.Message // in flight
 	current   *relay                       // of the call that has it alone
@@ -256,7 +257,7 @@ func (p *pooled) clear(reason string) {
 	conn := p.conn
 	var why error // they listen no more, if that is no good end
 	if conn != nil && !conn.Open() {
-		why = backend.ErrClosed
+		p.died, why = true, backend.ErrClosed
 	}
 	for l := range p.listeners {
 		l.finish(why)
@@ -294,7 +295,7 @@ func (p *pooled) reap() {
 func (p *pooled) closed(err error) {
 	p.bridge.settings.Load().Logger.Debug("a server has ended", "error", err)
 	p.mu.Lock()
-	crashed := !p.ended
+	crashed := !p.ended || p.died
 	p.mu.Unlock()
 	if crashed {
 		p.bridge.breaker.ended(p.kind, time.Since(p.began))
