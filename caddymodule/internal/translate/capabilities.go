@@ -58,8 +58,9 @@ func (c Capabilities) Allows(m *message.Message) bool {
 	switch m.Method {
 	case MethodRoots:
 		return c.Roots
-	case MethodSampling:
-		return c.Sampling
+	case MethodSampling: // with tools only for those who take them (MCP 2026-07-28, Sampling, Tools)
+		withTools := m.Params.Get("tools") != nil || m.Params.Get("toolChoice") != nil
+		return c.Sampling && (c.SamplingTools || !withTools)
 	case MethodElicit:
 		if mode, _ := m.Params.String("mode"); mode == "url" {
 			return c.ElicitURL

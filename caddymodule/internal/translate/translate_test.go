@@ -135,6 +135,12 @@ func TestCapabilitiesDecideWhatAServerMayAsk(t *testing.T) {
 			t.Errorf("%s: initialize is no JSON", raw)
 		}
 	}
+	withTools := parse(t, `{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{"messages":[],"tools":[]}}`)
+	for caps, want := range map[Capabilities]bool{{Sampling: true}: false, {Sampling: true, SamplingTools: true}: true, {SamplingTools: true}: false} {
+		if got := caps.Allows(withTools); got != want {
+			t.Errorf("with %+v a model may be asked to use tools: %v", caps, got)
+		}
+	}
 	form := Capabilities{ElicitForm: true}
 	for raw, want := range map[string]bool{
 		`{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"m"}}`:                  true,
