@@ -165,8 +165,9 @@ func New(s Settings) (*Gate, error) {
 // written.
 func (g *Gate) Admit(w http.ResponseWriter, r *http.Request) (*Call, *answer.Refusal) {
 	call := &Call{Resource: g.settings.Resource, Began: time.Now()}
-	// RFC 8470 section 5.2: a replayed 0-RTT request must not act.
-	if r.TLS != nil && !r.TLS.HandshakeComplete {
+	// RFC 8470 section 5.2: a replayed 0-RTT request must not act. A proxy in front that took one
+	// says so, by whatever value (section 5.1).
+	if r.TLS != nil && !r.TLS.HandshakeComplete || r.Header[protocol.HeaderEarlyData] != nil {
 		return call, answer.New(http.StatusTooEarly, protocol.CodeInvalidRequest, "Too early: send the request again once the TLS handshake is complete")
 	}
 	if refusal := g.checkHost(r); refusal != nil {

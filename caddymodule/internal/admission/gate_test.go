@@ -80,6 +80,8 @@ func TestTheBodyIsNotReadBeforeAllElseIsGood(t *testing.T) {
 		want   int
 	}{
 		"early data":   {func(r *http.Request) { r.TLS = early }, 425},
+		"at a proxy":   {func(r *http.Request) { r.Header.Set("Early-Data", "1") }, 425},
+		"or so":        {func(r *http.Request) { r.Header.Set("Early-Data", "") }, 425},
 		"host":         {func(r *http.Request) { rebind(r, "evil.example") }, 403},
 		"origin":       {func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }, 403},
 		"token":        {func(r *http.Request) { r.Header.Set("X-Bad", "1") }, 401},

@@ -12,6 +12,7 @@ const (
 	HeaderMethod      = "Mcp-Method"
 	HeaderName        = "Mcp-Name"
 	HeaderLastEventID = "Last-Event-Id"
+	HeaderEarlyData   = "Early-Data" // of a proxy (RFC 8470)
 )
 
 // DecodeHeader undoes the =?base64?…?= form in which values that a header cannot hold

@@ -35,7 +35,7 @@ func TestVersionsAreNewestFirstAndSupported(t *testing.T) {
 }
 
 func TestHeadersAreInCanonicalForm(t *testing.T) {
-	for _, name := range []string{HeaderVersion, HeaderSession, HeaderMethod, HeaderName, HeaderLastEventID} {
+	for _, name := range []string{HeaderVersion, HeaderSession, HeaderMethod, HeaderName, HeaderLastEventID, HeaderEarlyData} {
 		if http.CanonicalHeaderKey(name) != name {
 			t.Errorf("%s is never found", name)
 		}
