@@ -20,9 +20,13 @@ var (
 	proofs    = caddy.NewUsagePool() // by resource
 )
 
-// closeTime bounds how long an exit waits for processes, beyond three steps of the stop
-// ladder.
-const closeTime = 2 * time.Second
+// closeTime bounds how long an exit waits for processes, beyond three steps of the stop ladder. It
+// is counted in short steps, so that time in which the gateway itself stood still hardly counts: on
+// a machine that is busy, or that was suspended, the ladder has to go on from where it was.
+const (
+	closeTime = 2 * time.Second
+	closeStep = 100 * time.Millisecond
+)
 
 // pooledBridge keeps sessions and processes.
 type pooledBridge struct {
@@ -33,17 +37,32 @@ type pooledBridge struct {
 // Destruct ends everything. When Caddy exits it waits until no process is left; in a
 // reload there is no reason to hold up the new configuration.
 func (p *pooledBridge) Destruct() error {
-	closing := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 3*p.stopTimeout+closeTime)
-		defer cancel()
-		p.Close(ctx)
-	}
 	if caddy.Exiting() {
-		closing()
+		p.closeInTime()
 	} else {
-		go closing()
+		go p.closeInTime()
 	}
 	return nil
+}
+
+// closeInTime returns when no process is left, or the time for that is over.
+func (p *pooledBridge) closeInTime() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.Close(ctx)
+	}()
+	for left := 3*p.stopTimeout + closeTime; left > 0; left -= closeStep {
+		select {
+		case <-closed:
+			return
+		case <-time.After(closeStep):
+		}
+	}
+	cancel()
+	<-closed
 }
 
 // pooledVerifier keeps keys and verified tokens.

@@ -162,6 +162,27 @@ func terminate(t *testing.T, g *gateway) time.Duration {
 	return took
 }
 
+// A gateway that stands still while it ends, as on a machine that is busy, does all that it has to do
+// once it goes on.
+func TestNothingIsLeftByAGatewayThatStandsStillWhileItEnds(t *testing.T) {
+	t.Parallel()
+	countsProcesses(t)
+	s := standin("-stubborn")
+	s.stdio = []string{"stop_timeout 300ms"}
+	g := start(t, s)
+	running(t, g)
+	g.signal(t, syscall.SIGTERM)
+	g.logs.await(t, 2, func(e entry) bool { return e["msg"] == "stopping process" && e["reason"] == "the gateway closes" })
+	g.signal(t, syscall.SIGSTOP)
+	time.Sleep(4 * time.Second) // more than the exit takes, whoever is slow to end
+	g.signal(t, syscall.SIGCONT)
+	select {
+	case <-g.exited: // what is left is looked for when the test ends
+	case <-time.After(exitTime):
+		t.Error("it did not end")
+	}
+}
+
 // A gateway that is killed can end nothing. The system ends its children, and the end of
 // input those below them that heed it.
 func TestNoProcessOutlivesAGatewayThatIsKilled(t *testing.T) {
