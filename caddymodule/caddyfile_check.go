@@ -54,7 +54,14 @@ func (m *directive) checkValues() error {
 		return nil
 	}
 	cfg := m.oauth.config()
-	cfg.Introspection = nil
+	if i := m.oauth.Introspect; i != nil {
+		if err := i.check(); err != nil {
+			return m.at.WrapErr(err)
+		}
+		if cfg.Introspection.Client.Secret = i.ClientSecret; i.Key != "" {
+			cfg.Introspection = nil // the key is to be read where the gateway runs
+		}
+	}
 	if _, err := m.oauth.tryOut(cfg); err != nil {
 		return m.at.WrapErr(err)
 	}

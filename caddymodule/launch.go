@@ -102,8 +102,8 @@ func (s *Stdio) parse(repl *caddy.Replacer) (launchTemplates, error) {
 }
 
 func checkEnvName(name string) error {
-	if name == "" || strings.ContainsAny(name, "=\x00 ") {
-		return fmt.Errorf("env: %q is not the name of a variable", name)
+	if name == "" || strings.ContainsAny(name, "=,${}\x00 ") {
+		return fmt.Errorf("env: %q is not the name of a variable; write the name alone, and several with spaces between", name)
 	}
 	if strings.HasPrefix(name, "SNAPGATE_") {
 		return fmt.Errorf("env: %s is set by the gateway itself", name)

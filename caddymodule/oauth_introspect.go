@@ -59,10 +59,21 @@ func (i *Introspect) values() []*string {
 	return []*string{&i.URL, &i.ClientID, &i.Key, &i.KeyID, &i.Issuer}
 }
 
-// load reads secret and key, and refuses what the engine does not see.
-func (i *Introspect) load() error {
+// check refuses what the engine does not see.
+func (i *Introspect) check() error {
 	if i.Tokens != "" && i.Tokens != tokensOpaque && i.Tokens != tokensAll {
 		return fmt.Errorf("introspect: tokens %q: use %s or %s", i.Tokens, tokensOpaque, tokensAll)
+	}
+	if i.Key == "" && i.KeyID != "" {
+		return fmt.Errorf("introspect: the key id %q names no key: write \"key <file> <key id>\"", i.KeyID)
+	}
+	return nil
+}
+
+// load reads secret and key.
+func (i *Introspect) load() error {
+	if err := i.check(); err != nil {
+		return err
 	}
 	if i.ClientSecret != "" {
 		var err error
@@ -71,9 +82,6 @@ func (i *Introspect) load() error {
 		}
 	}
 	if i.Key == "" {
-		if i.KeyID != "" {
-			return fmt.Errorf("introspect: the key id %q names no key: write \"key <file> <key id>\"", i.KeyID)
-		}
 		return nil
 	}
 	file, err := os.Open(i.Key)

@@ -99,6 +99,9 @@ func parseTemplate(repl *caddy.Replacer, s string) (template, error) {
 	var t template
 	var literal strings.Builder
 	at := 0
+	if broken := brokenPlaceholder.FindString(placeholderPattern.ReplaceAllString(s, "")); broken != "" {
+		return t, fmt.Errorf("%q is no placeholder: it needs a closing brace, and no spaces within", broken)
+	}
 	for _, m := range placeholderPattern.FindAllStringSubmatchIndex(s, -1) {
 		key := s[m[2]:m[3]]
 		literal.WriteString(s[at:m[0]])
@@ -122,6 +125,9 @@ func parseTemplate(repl *caddy.Replacer, s string) (template, error) {
 	t.literals = append(t.literals, literal.String())
 	return t, nil
 }
+
+// brokenPlaceholder is what was meant to be one of a user, and would be the same for all of them.
+var brokenPlaceholder = regexp.MustCompile(`\{\s*mcp\.[^}]*\}?`)
 
 func isUserKey(key string) bool {
 	switch key {

@@ -194,6 +194,9 @@ func (s *Stdio) check() error {
 	if !slices.Contains(identityModes, s.mode()) {
 		return fmt.Errorf("identity %q: use one of %s", s.mode(), strings.Join(identityModes, ", "))
 	}
+	if s.Identity != nil && len(s.Identity.Claims) > 0 && s.mode() != "meta" && s.mode() != "both" {
+		return fmt.Errorf("identity %s: claims stand in _meta only; write \"identity meta\" or \"identity both\", or leave claims out", s.mode())
+	}
 	if s.Per == perShared && s.mode() == "env" {
 		return errors.New("identity env: a process that all users share (per shared) learns who calls from each message only; write \"identity meta\" or leave it out")
 	}

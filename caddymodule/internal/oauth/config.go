@@ -162,6 +162,9 @@ func (c Config) validate() (Config, error) {
 		if strings.ContainsAny(issuer, "?#") {
 			return c, fmt.Errorf("issuer %q: must have no query and no fragment (RFC 8414 section 2)", issuer)
 		}
+		if base, _, found := strings.Cut(issuer, "/.well-known/"); found {
+			return c, fmt.Errorf("issuer %q: is the address of the issuer's metadata, not its name; write what that has in \"issuer\", such as %s", issuer, base)
+		}
 		if slices.Contains(c.Issuers[:i], issuer) {
 			return c, fmt.Errorf("issuer %q: is written twice", issuer)
 		}

@@ -21,7 +21,9 @@ func checkEndpoint(address string) error {
 	}
 	switch {
 	case u.Host == "" || u.Hostname() == "":
-		return errors.New("must be an absolute URL, such as https://auth.example.com")
+		return errors.New("must be an absolute URL, with https:// and a host")
+	case strings.Contains(u.Host, ","):
+		return errors.New("has a comma in its host; separate several values by spaces")
 	case u.User != nil:
 		return errors.New("must not contain a user name or password")
 	case u.Scheme == "https":
