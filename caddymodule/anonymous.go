@@ -39,7 +39,7 @@ func (s *Stdio) admitAnonymous(w http.ResponseWriter, r *http.Request) *admissio
 }
 
 func (s *Stdio) refuse(w http.ResponseWriter, call *admission.Call, refusal *answer.Refusal) {
-	bridge.Refuse(w, call, refusal, s.logger, s.settings.Audit)
+	bridge.Refuse(w, call, refusal, s.log, s.settings.Audit)
 }
 
 // forwarded says whether a proxy brings the request: then it need not be from here, though

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -169,30 +168,4 @@ func digest(cfg process.Config) string {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// selfCheck says at the start what would otherwise be found at the first call.
-func (s *Stdio) selfCheck() {
-	switch s.Anonymous {
-	case anonymousPublic:
-		s.logger.Warn("serving everyone without login", "command", s.Command[0])
-	case anonymousLoopback:
-		s.logger.Info("serving this machine without login", "command", s.Command[0])
-	}
-	command, err := s.templates.command[0].expand(nil)
-	if err == nil {
-		_, err = process.Resolve(command)
-	}
-	if err != nil {
-		hint := "install it, or write its absolute path"
-		if strings.Contains(command, " ") {
-			hint = "write the command and its arguments as separate words, without quotes around all of them"
-		}
-		s.logger.Warn("the command is not found: calls will be answered 502", "command", command, "error", err, "hint", hint)
-	}
-	if dir := s.templates.dir; dir.static() && dir.literals[0] != "" {
-		if info, err := os.Stat(dir.literals[0]); err != nil || !info.IsDir() {
-			s.logger.Warn("the working folder is not there: calls will be answered 502", "dir", dir.literals[0])
-		}
-	}
 }

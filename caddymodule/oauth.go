@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,6 +84,7 @@ type OAuth struct {
 	AuditOff bool `json:"audit_off,omitempty"`
 
 	logger   *slog.Logger
+	log      *slog.Logger // of the endpoint, from the start on
 	audit    *audit.Log
 	policy   *policy.Policy
 	grants   *expansion
@@ -197,7 +199,7 @@ func (o *OAuth) values() []*string {
 func (o *OAuth) config() oauth.Config {
 	cfg := oauth.Config{
 		Issuers: o.Issuers, Resource: o.Resource, Audience: o.Audience, JWKS: o.JWKS, Algorithms: o.Algorithms,
-		Subject: o.Subject, ScopeClaims: o.ScopeClaims, ClockSkew: time.Duration(o.ClockSkew), Logger: o.logger, Meter: metrics,
+		Subject: o.Subject, ScopeClaims: o.ScopeClaims, ClockSkew: time.Duration(o.ClockSkew), Logger: cmp.Or(o.log, o.logger), Meter: metrics,
 	}
 	o.TokenSettings.apply(&cfg)
 	return cfg
@@ -216,7 +218,7 @@ func (o *OAuth) start(trails []trail, carriers map[string][]*Stdio) {
 		return ok
 	})
 	if err != nil {
-		o.logger.Error("this handler cannot serve", "error", err)
+		o.logger.Error("this handler cannot serve", "issuers", o.Issuers, "error", err)
 	}
 	o.keeper.open(err)
 }
@@ -231,6 +233,8 @@ func (o *OAuth) begin(trails []trail) error {
 		}
 		o.Resource = resource
 	}
+	// From here on what is logged says which endpoint it is about.
+	o.log, o.audit = o.logger.With("resource", o.Resource), o.audit.About(o.Resource)
 	o.address = oauth.MetadataURL(o.Resource)
 	if err := o.holdVerifier(o.config()); err != nil {
 		return err
@@ -262,19 +266,19 @@ func (o *OAuth) begin(trails []trail) error {
 // selfCheck says plainly what clients will not find.
 func (o *OAuth) selfCheck(trails []trail) {
 	if len(trails) == 0 {
-		o.logger.Warn("no route is seen that leads here; if the metadata is not reachable, clients cannot log in", "metadata", o.address)
+		o.log.Warn("no route is seen that leads here; if the metadata is not reachable, clients cannot log in", "metadata", o.address)
 		return
 	}
 	if ok, blocked := reaches(trails, o, o.address); !ok && o.TokenHeader == "" {
-		o.logger.Warn("the protected resource metadata cannot be reached, so clients cannot log in: let requests for its path come to the same handler, outside of any handle, handle_path or matcher that leaves it out",
+		o.log.Warn("the protected resource metadata cannot be reached, so clients cannot log in: let requests for its path come to the same handler, outside of any handle, handle_path or matcher that leaves it out",
 			"metadata", o.address, "instead", blocked, "path", o.served.inserted)
 		return
 	}
 	if proxy, path := around(trails, o); proxy != "" {
-		o.logger.Warn("what this handler protects is reached without a token, too: write the same path, or none, beside both",
+		o.log.Warn("what this handler protects is reached without a token, too: write the same path, or none, beside both",
 			"handler", proxy, "path", path)
 	}
-	o.logger.Info("protecting", "resource", o.Resource, "metadata", o.address, "issuers", o.Issuers)
+	o.log.Info("protecting", "metadata", o.address, "issuers", o.Issuers)
 }
 
 func (o *OAuth) stopping() {}
@@ -330,7 +334,7 @@ func (o *OAuth) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 }
 
 func (o *OAuth) refuse(w http.ResponseWriter, call *admission.Call, refusal *answer.Refusal) {
-	bridge.Refuse(w, call, refusal, o.logger, o.audit)
+	bridge.Refuse(w, call, refusal, o.log, o.audit)
 }
 
 func unready() *answer.Refusal {

@@ -83,6 +83,6 @@ func asksForCertificates(trails []trail) bool {
 // checkSenders says at the start that no token could be used.
 func (o *OAuth) checkSenders(trails []trail) {
 	if oauth.Bound(o.Bound) == oauth.BoundMTLS && !asksForCertificates(trails) {
-		o.logger.Error("bound mtls: every token will be refused, because no client is asked for its certificate; write client_auth with \"mode request\" into the tls block of the site")
+		o.log.Error("bound mtls: every token will be refused, because no client is asked for its certificate; write client_auth with \"mode request\" into the tls block of the site")
 	}
 }

@@ -76,7 +76,7 @@ func (o *OAuth) publish(trails []trail) error {
 		return nil
 	}
 	if !alone {
-		o.logger.Error("issuer_metadata: several mcp_oauth stand on this host, and the address of the document belongs to no one of them, so it is not served: give each a host of its own, or leave issuer_metadata out")
+		o.log.Error("issuer_metadata: several mcp_oauth stand on this host, and the address of the document belongs to no one of them, so it is not served: give each a host of its own, or leave issuer_metadata out")
 		return nil
 	}
 	o.issuerDocument, err = oauth.NewIssuerDocument(o.config())
@@ -145,7 +145,7 @@ func (o *OAuth) checkIssuerMetadata(trails []trail) {
 	}
 	address := u.Scheme + "://" + u.Host + oauth.IssuerMetadataPath
 	if ok, blocked := reaches(trails, o, address); !ok {
-		o.logger.Warn("the copy of the issuer's metadata cannot be reached: let requests for its path come to the same handler, outside of any handle, handle_path or matcher that leaves it out",
+		o.log.Warn("the copy of the issuer's metadata cannot be reached: let requests for its path come to the same handler, outside of any handle, handle_path or matcher that leaves it out",
 			"address", address, "instead", blocked, "path", oauth.IssuerMetadataPath)
 	}
 }

@@ -81,7 +81,7 @@ func (o *OAuth) reporter(p *passage) func(reason string) {
 	told := false
 	return func(reason string) {
 		if !told {
-			o.logger.Warn("withheld from the client", "request_id", p.call.RequestID, "reason", reason, "user", p.call.Principal.User)
+			o.log.Warn("withheld from the client", "request_id", p.call.RequestID, "reason", reason, "user", p.call.Principal.User)
 		}
 		told = true
 	}

@@ -101,6 +101,7 @@ type Stdio struct {
 	AuditOff bool `json:"audit_off,omitempty"`
 
 	logger    *slog.Logger
+	log       *slog.Logger // of the endpoint, from the start on
 	keeper    *gatekeeper
 	redactor  *redactor // or nil
 	templates launchTemplates
@@ -250,7 +251,7 @@ func (s *Stdio) start(trails []trail, carriers map[string][]*Stdio) {
 	err := s.begin(trails)
 	carriers[s.Resource] = append(carriers[s.Resource], s)
 	if err != nil {
-		s.logger.Error("this handler cannot serve", "error", err)
+		s.logger.Error("this handler cannot serve", "command", s.Command[0], "error", err)
 	}
 	s.keeper.open(err)
 }
@@ -265,6 +266,9 @@ func (s *Stdio) begin(trails []trail) error {
 		}
 		s.Resource = resource // "" does for anonymous: nobody is told a resource
 	}
+	// From here on what is logged says which endpoint it is about.
+	s.log = s.logger.With("resource", s.Resource)
+	s.settings.Logger, s.settings.Audit = s.log, s.settings.Audit.About(s.Resource)
 	settings := admission.Settings{Resource: s.Resource, Origins: s.Origins}
 	if s.Limits != nil {
 		settings.MaxBody = s.Limits.Body
@@ -276,7 +280,7 @@ func (s *Stdio) begin(trails []trail) error {
 	s.gate = gate
 	if s.Anonymous == anonymousLoopback && slices.ContainsFunc(trails, func(t trail) bool { return !t.loopback() }) {
 		s.exposed = true
-		s.logger.Error("anonymous is for loopback listeners: requests from elsewhere are refused; write \"bind 127.0.0.1 ::1\" in the site, or \"anonymous public\" to serve everyone")
+		s.log.Error("anonymous is for loopback listeners: requests from elsewhere are refused; write \"bind 127.0.0.1 ::1\" in the site, or \"anonymous public\" to serve everyone")
 	}
 	s.selfCheck()
 	key := s.childKey()
@@ -352,11 +356,11 @@ func (s *Stdio) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 			return nil
 		}
 	case call == nil:
-		s.logger.Error("a request came that no mcp_oauth has let through: put mcp_oauth before mcp_stdio in every route that leads here")
+		s.log.Error("a request came that no mcp_oauth has let through: put mcp_oauth before mcp_stdio in every route that leads here")
 		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden").Write(w, nil)
 		return nil
 	case call.Resource != s.Resource || call.Principal == nil:
-		s.logger.Error("a request came that mcp_oauth has let through for another resource", "its", call.Resource, "mine", s.Resource)
+		s.log.Error("a request came that mcp_oauth has let through for another resource", "its", call.Resource)
 		answer.New(http.StatusForbidden, protocol.CodeInvalidRequest, "Forbidden").Write(w, nil)
 		return nil
 	}

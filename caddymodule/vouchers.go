@@ -36,7 +36,7 @@ func (o *OAuth) takeOver() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.verifier != nil {
-		o.verifier.LogTo(o.logger)
+		o.verifier.LogTo(o.log)
 	}
 }
 

@@ -47,7 +47,7 @@ func TestOneAuditRecordForEachCall(t *testing.T) {
 		}
 		r := records[0]
 		want := entry{
-			"era": c.era, "user": identity.UserKey(issuer.Issuer(), c.user), "issuer": issuer.Issuer(), "client": "devauth-mint",
+			"resource": g.url, "era": c.era, "user": identity.UserKey(issuer.Issuer(), c.user), "issuer": issuer.Issuer(), "client": "devauth-mint",
 			"method": "tools/call", "decision": c.decision, "outcome": c.outcome, "code": c.code,
 		}
 		for name, value := range want {

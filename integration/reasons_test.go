@@ -86,6 +86,9 @@ func TestEachRefusalIsLoggedOnceWithItsReason(t *testing.T) {
 			t.Errorf("%s: %d entries for request %v", c.name, len(refusals), id)
 		}
 		r := refusals[0]
+		if r["resource"] != g.url {
+			t.Errorf("%s: refused at %v, want %s", c.name, r["resource"], g.url)
+		}
 		if r["status"] != float64(c.status) || r["reason"] == "" || r["reason"] == nil {
 			t.Errorf("%s: %v", c.name, r)
 		}

@@ -45,6 +45,9 @@ func checkModern(r *http.Request, call *Call, body string, inBody bool) *answer.
 	if msg.Kind == message.Response {
 		return answer.New(http.StatusBadRequest, protocol.CodeInvalidRequest, "A response cannot be sent by POST in protocol version %s", call.Version)
 	}
+	if inBody && call.Version == "" {
+		return mismatch("The header %s is missing, but the request's _meta says %q", protocol.HeaderVersion, body)
+	}
 	if inBody && body != call.Version {
 		return mismatch("%s is %q, but the request's _meta says %q", protocol.HeaderVersion, call.Version, body)
 	}

@@ -3,6 +3,7 @@ package admission
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
@@ -69,6 +70,19 @@ func TestErasAndTheirHeaders(t *testing.T) {
 		}
 		if want := fmt.Sprint(call.Era); refusal == nil && (want == "modern") != (name[0] == 'm') {
 			t.Errorf("%s: era %s", name, want)
+		}
+	}
+}
+
+func TestAMissingVersionHeaderIsNotSaidToDiffer(t *testing.T) {
+	g := gate(t, Settings{})
+	body := `{"jsonrpc":"2.0","id":1,"method":"ping","params":{` + meta + `}}`
+	for want, header := range map[string][]string{
+		"The header Mcp-Protocol-Version is missing, but the request's _meta says": {"Mcp-Method", "ping"},
+		"Mcp-Protocol-Version is \"2025-11-25\", but the request's _meta says":     {"Mcp-Method", "ping", "Mcp-Protocol-Version", "2025-11-25"},
+	} {
+		if _, refusal, _ := status(g, post(body, header...)); refusal == nil || !strings.Contains(refusal.Message, want) {
+			t.Errorf("%+v, want it to say %s", refusal, want)
 		}
 	}
 }

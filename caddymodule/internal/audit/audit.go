@@ -54,6 +54,15 @@ type Log struct{ logger *zap.Logger }
 // New writes to the logger, at level info; to nowhere if it is nil.
 func New(logger *zap.Logger) *Log { return &Log{logger} }
 
+// About is a log of the same kind for the calls of one resource, which each record names: a
+// gateway may have several.
+func (l *Log) About(resource string) *Log {
+	if l == nil || l.logger == nil {
+		return l
+	}
+	return &Log{l.logger.With(zap.String("resource", resource))}
+}
+
 // fieldLists are kept for the next record: a list of fields is longer than all else of one.
 var fieldLists = sync.Pool{New: func() any { return new([]zap.Field) }}
 

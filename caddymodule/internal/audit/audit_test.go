@@ -25,9 +25,9 @@ func TestARecordIsOneLine(t *testing.T) {
 		RequestID: "r", User: "u", Issuer: "i", Client: "c", Era: "modern", Method: "tools/call", Tool: "t\nforged",
 		Decision: Allow, Rule: "base", Outcome: Error, Code: -32601, Duration: time.Second, BytesIn: 1, BytesOut: 2,
 	})
-	log.Write(Record{Outcome: OK})
+	log.About("https://mcp.example.com/mcp").Write(Record{Outcome: OK})
 	const want = `{"level":"info","msg":"call","request_id":"r","user":"u","issuer":"i","client":"c","era":"modern","method":"tools/call","tool":"t\nforged","decision":"allow","rule":"base","outcome":"error","duration":1,"bytes_in":1,"bytes_out":2,"code":-32601}
-{"level":"info","msg":"call","request_id":"","user":"","issuer":"","client":"","era":"","method":"","tool":"","decision":"","rule":"","outcome":"ok","duration":0,"bytes_in":0,"bytes_out":0}
+{"level":"info","msg":"call","resource":"https://mcp.example.com/mcp","request_id":"","user":"","issuer":"","client":"","era":"","method":"","tool":"","decision":"","rule":"","outcome":"ok","duration":0,"bytes_in":0,"bytes_out":0}
 `
 	if got := out.String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -49,6 +49,7 @@ func BenchmarkWrite(b *testing.B) {
 func TestNoLogWritesNothing(t *testing.T) {
 	var none *Log
 	none.Write(Record{})
+	none.About("https://mcp.example.com/mcp").Write(Record{})
 	(&Log{}).Write(Record{})
 	New(nil).Write(Record{})
 }
