@@ -62,6 +62,9 @@ func runServer(args []string, in io.ReadCloser, out, log io.Writer) int {
 		fmt.Fprintln(out, "snapshotd", version())
 		return exitDone
 	}
+	if isTerminal(in) {
+		fmt.Fprintln(log, "snapshotd: waiting for an MCP client on standard input; snapshotd install enters it into your clients, snapshotd --help tells more, Ctrl-C ends it")
+	}
 	if err := serve(s, in, out, log); err != nil {
 		fmt.Fprintf(log, "snapshotd: %v\n", err)
 		return exitFailed
@@ -86,8 +89,8 @@ func system() settings.System {
 
 // isTerminal says whether a person watches. What is no file but a device may be one;
 // the null device is not.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

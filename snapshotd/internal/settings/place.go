@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // Place is where snapshots are: in File, in a file for each user under Base, or on Server.
@@ -40,6 +41,23 @@ func (f Flags) Place() (Place, error) {
 	return defaultPlace(Mode(f.System.Getenv(EnvAuth)), f.System)
 }
 
+// place finds what a flag or its variable says of a place, and refuses what would become a
+// file or folder that nobody meant.
+func (f Flags) place(name, variable string) (value, error) {
+	v, err := f.find(name, variable)
+	if err != nil {
+		return v, err
+	}
+	if strings.HasPrefix(v.text, "~/") {
+		return v, fmt.Errorf("%s begins with ~/, which stands for your home folder in a shell only, and there not behind an equals sign: write the full path", v.source)
+	}
+	// The rest may hold a password.
+	if scheme, _, found := strings.Cut(v.text, "://"); found && (name == "data" || !IsServer(v.text)) {
+		return v, fmt.Errorf("%s begins with %s://: a database server is named by --db, as postgres://…; all else is a path", v.source, scheme)
+	}
+	return v, nil
+}
+
 // filePlace is the place that a value of --db names.
 func filePlace(text string) Place {
 	if server := serverAddress(text); server != "" {
@@ -50,10 +68,10 @@ func filePlace(text string) Place {
 
 // places finds which of --db and --data is set. A flag beats the other's variable.
 func (f Flags) places() (file, base value, err error) {
-	if file, err = f.find("db", EnvFile); err != nil {
+	if file, err = f.place("db", EnvFile); err != nil {
 		return file, base, err
 	}
-	if base, err = f.find("data", EnvBase); err != nil {
+	if base, err = f.place("data", EnvBase); err != nil {
 		return file, base, err
 	}
 	if file.source == "" || base.source == "" {
@@ -96,11 +114,11 @@ func (f Flags) servedPlace(auth Mode) (Place, error) {
 
 // BothPlaces reads --db and --data for a command that copies from one to the other.
 func (f Flags) BothPlaces() (file, base Place, err error) {
-	oneFile, err := f.find("db", EnvFile)
+	oneFile, err := f.place("db", EnvFile)
 	if err != nil {
 		return file, base, err
 	}
-	users, err := f.find("data", EnvBase)
+	users, err := f.place("data", EnvBase)
 	if err != nil {
 		return file, base, err
 	}
@@ -132,11 +150,11 @@ func (f Flags) ServerAddress(flag string) (string, error) {
 // them, which is set. Without both it is the file where the server would look. [EnvFile]
 // is passed over where it is the server's address.
 func (f Flags) FilePlaces() (file, base Place, err error) {
-	oneFile, err := f.find("db", EnvFile)
+	oneFile, err := f.place("db", EnvFile)
 	if err != nil {
 		return file, base, err
 	}
-	users, err := f.find("data", EnvBase)
+	users, err := f.place("data", EnvBase)
 	switch {
 	case err != nil:
 		return file, base, err

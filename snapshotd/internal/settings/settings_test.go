@@ -92,6 +92,10 @@ func TestWrongSettingsAreExplained(t *testing.T) {
 		{"bad mode by variable", nil, map[string]string{EnvAuth: "Disabled"}, []string{EnvAuth, `"Disabled"`}},
 		{"the mode that was never built", nil, map[string]string{EnvAuth: "oauth"}, []string{EnvAuth, "gateway", "trusted-meta"}},
 		{"dummy is no mode", []string{"--auth", "dummy"}, nil, []string{`"dummy"`}},
+		{"a server of another kind", []string{"--db", "mysql://u:secret@h/d"}, nil, []string{"--db", "mysql://", "postgres://"}},
+		{"a server for a folder", nil, map[string]string{EnvBase: "postgres://u:secret@h/d", EnvAuth: "trusted-meta"}, []string{EnvBase, "--db"}},
+		{"the home of a shell", []string{"--db", "~/a.db"}, nil, []string{"--db", "~/", "full path"}},
+		{"the home of a shell for users", nil, map[string]string{EnvBase: "~/users", EnvAuth: "trusted-meta"}, []string{EnvBase, "~/", "full path"}},
 		{"both places by flag", []string{"--db", "a", "--data", "b", "--auth", "trusted-meta"}, nil, []string{"--db", "--data"}},
 		{"both places by variable", nil, map[string]string{EnvFile: "a", EnvBase: "b", EnvAuth: "trusted-meta"}, []string{EnvFile, EnvBase}},
 		{"relative folder of users", []string{"--data", "b", "--auth", "trusted-meta"}, nil, []string{"--data", "relative", "absolute"}},
@@ -109,6 +113,9 @@ func TestWrongSettingsAreExplained(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q does not name %s", err, want)
 				}
+			}
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("%q holds a password", err)
 			}
 		})
 	}

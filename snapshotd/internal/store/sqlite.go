@@ -146,9 +146,18 @@ func openKind(path string, err error) error {
 	}
 	probe, failed := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.partial")
 	if failed != nil {
-		return errors.Join(err, failed)
+		return explained(err, failed)
 	}
 	return errors.Join(err, probe.Close(), os.Remove(probe.Name()))
+}
+
+// explained puts what the system says in the place of SQLite's "cannot open", where that says
+// what is to be done: a read-only file system will not be another when it is tried again.
+func explained(err, failed error) error {
+	if kind := systemKind(failed); kind != nil {
+		return fmt.Errorf("%w (%w)", kind, failed)
+	}
+	return errors.Join(err, failed)
 }
 
 // Close implements [Store].
