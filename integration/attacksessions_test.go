@@ -87,24 +87,10 @@ func (a sessionAttack) send(t *testing.T, owner *peer) answer {
 	return p.do(method, body, change)
 }
 
-// otherIssuer is a second authorization server.
-func otherIssuer(t *testing.T) *devauth.Server {
-	t.Helper()
-	other, err := devauth.New(devauth.Config{Algorithm: "ES256", Scopes: issuer.Scopes()})
-	if err == nil {
-		err = other.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Close() })
-	return other
-}
-
 // The owner has a call in flight and a stream open all the while, and keeps both.
 func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
 	t.Parallel()
-	other := otherIssuer(t)
+	other := startIssuer(t, devauth.Config{Algorithm: "ES256", Scopes: issuer.Scopes()})
 	folder := t.TempDir()
 	s := scoped()
 	s.issuer = issuer.Issuer() + " " + other.Issuer()
@@ -154,7 +140,7 @@ func TestSessionIsOfUseToItsOwnerOnly(t *testing.T) {
 // So it is with the session of a server behind a proxy, which is never asked.
 func TestProxiedSessionIsOfUseToItsOwnerOnly(t *testing.T) {
 	t.Parallel()
-	other, u := otherIssuer(t), sessionServer(t)
+	other, u := startIssuer(t, devauth.Config{Algorithm: "ES256", Scopes: issuer.Scopes()}), sessionServer(t)
 	s := scoped()
 	s.command, s.proxy = nil, u.host
 	s.issuer = issuer.Issuer() + " " + other.Issuer()

@@ -22,14 +22,7 @@ const clientSecret = "a+secret:of the gateway"
 // itself logs the configuration where it debugs.
 func introspected(t *testing.T, secret string, lines ...string) (site, *devauth.Server) {
 	t.Helper()
-	own, err := devauth.New(devauth.Config{Algorithm: "ES256", Scopes: []string{"tools:use"}, ResourceServers: map[string]string{"gateway": clientSecret}})
-	if err == nil {
-		err = own.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { own.Close() })
+	own := startIssuer(t, devauth.Config{Algorithm: "ES256", Scopes: []string{"tools:use"}, ResourceServers: map[string]string{"gateway": clientSecret}})
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -201,13 +201,7 @@ func TestTheIssuersMetadataIsNotThereWhileTheIssuerIsAway(t *testing.T) {
 // closedIssuer is an authorization server that is out of reach.
 func closedIssuer(t *testing.T) string {
 	t.Helper()
-	gone, err := devauth.New(devauth.Config{Algorithm: "ES256"})
-	if err == nil {
-		err = gone.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	gone := startIssuer(t, devauth.Config{Algorithm: "ES256"})
 	if err := gone.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -45,29 +45,6 @@ func TestSessionOfAnotherUserIsAsUnknownAsNone(t *testing.T) {
 	}
 }
 
-func TestSessionIsOfIssuerAndSubject(t *testing.T) {
-	t.Parallel()
-	other, err := devauth.New(devauth.Config{Algorithm: "ES256"})
-	if err == nil {
-		err = other.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Close() })
-	s := standin()
-	s.issuer = issuer.Issuer() + " " + other.Issuer()
-	g := start(t, s)
-	alice := g.legacy(t, g.token(t, "alice"))
-	namesake, err := other.Mint(devauth.MintOptions{Subject: "alice", Audience: []string{g.url}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := alice.as(namesake).post(alice.toolCall(1, "echo", nil)); a.status != http.StatusNotFound {
-		t.Errorf("the same subject of another issuer: %d %s", a.status, a.body)
-	}
-}
-
 func TestSessionOutlivesItsToken(t *testing.T) {
 	t.Parallel()
 	g := start(t, standin())
@@ -83,14 +60,7 @@ func TestSessionOutlivesItsToken(t *testing.T) {
 // is.
 func TestSessionSurvivesRefreshByTheClient(t *testing.T) {
 	t.Parallel()
-	hasty, err := devauth.New(devauth.Config{Algorithm: "ES256", TokenTTL: 5 * time.Second})
-	if err == nil {
-		err = hasty.Start("127.0.0.1:0")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { hasty.Close() })
+	hasty := startIssuer(t, devauth.Config{Algorithm: "ES256", TokenTTL: 5 * time.Second})
 	s := standin()
 	s.issuer = hasty.Issuer()
 	g := start(t, s)

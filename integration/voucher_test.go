@@ -11,17 +11,24 @@ import (
 	"github.com/snapgate/snapgate/integration/devauth"
 )
 
-// twoIssuers is the stand-in for the users of the tests' issuer and of another.
-func twoIssuers(t *testing.T) (site, *devauth.Server) {
+// startIssuer starts an authorization server beside the one of all tests.
+func startIssuer(t testing.TB, config devauth.Config) *devauth.Server {
 	t.Helper()
-	other, err := devauth.New(devauth.Config{Algorithm: "ES256"})
+	server, err := devauth.New(config)
 	if err == nil {
-		err = other.Start("127.0.0.1:0")
+		err = server.Start("127.0.0.1:0")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { other.Close() })
+	t.Cleanup(func() { server.Close() })
+	return server
+}
+
+// twoIssuers is the stand-in for the users of the tests' issuer and of another.
+func twoIssuers(t *testing.T) (site, *devauth.Server) {
+	t.Helper()
+	other := startIssuer(t, devauth.Config{Algorithm: "ES256"})
 	s := reloadable()
 	s.issuer = issuer.Issuer() + " " + other.Issuer()
 	return s, other
