@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"iter"
 	"os"
@@ -65,24 +64,22 @@ func backup(ctx context.Context, c *call) error {
 	}
 	shown := c.newProgress()
 	defer shown.end()
-	done := []backedUp{}
-	failures, err := c.each(ctx, homes, func(h home) error {
+	done, failures, err := each(ctx, c, homes, func(h home, far string) (one backedUp, err error) {
 		if _, err := h.rightful(ctx); err != nil {
-			return err
+			return one, err
 		}
 		to, err := c.backupPlace(arguments[0], h)
 		if err != nil {
-			return err
+			return one, err
 		}
-		doing := fmt.Sprintf("copied (%d of %d)", len(done)+1, len(homes))
-		if err := store.Copy(ctx, h.path, to, shown.bytes(doing)); err != nil {
-			return err
+		if err := store.Copy(ctx, h.path, to, shown.bytes("copied ("+far+")")); err != nil {
+			return one, err
 		}
 		info, err := os.Stat(to)
-		if err == nil {
-			done = append(done, backedUp{User: h.key, File: to, Bytes: info.Size()})
+		if err != nil {
+			return one, err
 		}
-		return err
+		return backedUp{User: h.key, File: to, Bytes: info.Size()}, nil
 	})
 	if err != nil {
 		return err
@@ -124,17 +121,17 @@ func (c *call) archive(ctx context.Context, to string, homes []home) error {
 	}
 	shown := c.newProgress()
 	defer shown.end()
-	done, total := []backedUp{}, int64(0)
+	var done []backedUp
 	var failures []failure
+	var total int64
 	err = writeArchive(to, func(w *portable.ArchiveWriter) (err error) {
-		failures, err = c.each(ctx, homes, func(h home) error {
-			one, err := h.archive(ctx, w, shown, fmt.Sprintf("archived (%d of %d)", len(done)+1, len(homes)))
+		done, failures, err = each(ctx, c, homes, func(h home, far string) (backedUp, error) {
+			one, err := h.archive(ctx, w, shown, "archived ("+far+")")
 			if err == nil {
 				one.File = to
-				done = append(done, one)
 				total += *one.Snapshots
 			}
-			return err
+			return one, err
 		})
 		if err == nil && len(done) == 0 && len(failures) > 0 {
 			err = errors.New("there is no archive, because nobody's snapshots could be read")

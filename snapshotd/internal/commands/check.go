@@ -57,15 +57,9 @@ func check(ctx context.Context, c *call) error {
 	}
 	shown := c.newProgress()
 	defer shown.end()
-	results := []checked{}
-	failures, err := c.each(ctx, homes, func(h home) error {
-		shown.show("checking %s (%d of %d)", h, len(results)+1, len(homes))
-		found, err := h.check(ctx, c.is("repair"))
-		if err != nil {
-			return err
-		}
-		results = append(results, found)
-		return nil
+	results, failures, err := each(ctx, c, homes, func(h home, far string) (checked, error) {
+		shown.show("checking %s (%s)", h, far)
+		return h.check(ctx, c.is("repair"))
 	})
 	if err != nil {
 		return err

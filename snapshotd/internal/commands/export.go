@@ -76,17 +76,13 @@ func export(ctx context.Context, c *call) error {
 	}
 	shown := c.newProgress()
 	defer shown.end()
-	done := []exported{}
-	failures, err := c.each(ctx, homes, func(h home) error {
+	done, failures, err := each(ctx, c, homes, func(h home, _ string) (exported, error) {
 		file := output
 		if c.is("all") {
 			file = filepath.Join(output, cmp.Or(h.key, "local")+ending)
 		}
 		n, err := c.exportOne(ctx, h, file, write, shown)
-		if err == nil {
-			done = append(done, exported{User: h.key, File: file, Snapshots: n})
-		}
-		return err
+		return exported{User: h.key, File: file, Snapshots: n}, err
 	})
 	if err != nil || output == "" {
 		return err

@@ -27,18 +27,18 @@ func (c *call) migrateServer(ctx context.Context, toServer bool) error {
 	}
 	shown := c.newProgress()
 	defer shown.end()
-	done, total := []migrated{}, int64(0)
-	failures, err := c.each(ctx, homes, func(inDatabase home) error {
+	var total int64
+	done, failures, err := each(ctx, c, homes, func(inDatabase home, far string) (migrated, error) {
 		inFile := files(inDatabase)
 		from, to := inDatabase, inFile
 		if toServer {
 			from, to = inFile, inDatabase
 		}
-		one, err := c.migrateOne(ctx, from, to, putting{shown: shown, doing: fmt.Sprintf("copied (%d of %d)", len(done)+1, len(homes))})
+		one, err := c.migrateOne(ctx, from, to, putting{shown: shown, doing: "copied (" + far + ")"})
 		if err == nil {
-			done, total = append(done, one), total+one.Snapshots
+			total += one.Snapshots
 		}
-		return err
+		return one, err
 	})
 	if err != nil {
 		return err

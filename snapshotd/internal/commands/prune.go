@@ -57,16 +57,12 @@ func prune(ctx context.Context, c *call) error {
 	}
 	shown := c.newProgress()
 	defer shown.end()
-	results := []pruned{}
 	var total int64
-	failures, err := c.each(ctx, homes, func(h home) error {
-		shown.show("pruning %s (%d of %d)", h, len(results)+1, len(homes))
+	results, failures, err := each(ctx, c, homes, func(h home, far string) (pruned, error) {
+		shown.show("pruning %s (%s)", h, far)
 		n, err := h.prune(ctx, keep, c.is("dry-run"))
 		total += n
-		if err == nil {
-			results = append(results, pruned{User: h.key, File: h.path, Deleted: n})
-		}
-		return err
+		return pruned{User: h.key, File: h.path, Deleted: n}, err
 	})
 	if err != nil {
 		return err

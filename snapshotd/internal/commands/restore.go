@@ -63,19 +63,12 @@ func restore(ctx context.Context, c *call) error {
 	}
 	shown := c.newProgress()
 	defer shown.end()
-	done := []restored{}
-	failures, err := c.each(ctx, homes, func(h home) error {
+	done, failures, err := each(ctx, c, homes, func(h home, far string) (restored, error) {
 		all, err := c.backupOf(ctx, h, from, archive)
 		if err != nil {
-			return err
+			return restored{}, err
 		}
-		one, err := c.put(ctx, all, h, putting{
-			owner: h.owner, aside: asideOf(from, h), shown: shown, doing: fmt.Sprintf("restored (%d of %d)", len(done)+1, len(homes)),
-		})
-		if err == nil {
-			done = append(done, one)
-		}
-		return err
+		return c.put(ctx, all, h, putting{owner: h.owner, aside: asideOf(from, h), shown: shown, doing: "restored (" + far + ")"})
 	})
 	if err != nil {
 		return err
