@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -255,9 +256,7 @@ func (d *redactor) take(r *http.Request, credentials bool) *secrets {
 
 // restore puts the secrets back, in the request that Caddy's placeholders read from, too.
 func (s *secrets) restore(r *http.Request) {
-	for name, values := range s.headers {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, s.headers)
 	s.restoreURL(r)
 }
 

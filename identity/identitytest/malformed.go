@@ -67,9 +67,7 @@ func wrongTypes(u user) map[string]json.RawMessage {
 			"missing": nil, "empty": "", "a number": 1, "true": true, "in a list": []any{value}, "in an object": map[string]any{"toString": value},
 		} {
 			all := map[string]any{"client_id": "identitytest", "scopes": u.identity().Scopes, "expires": u.identity().Expires, "claims": map[string]any{}}
-			for member, is := range own {
-				all[member] = is
-			}
+			maps.Copy(all, own)
 			if all[name] = wrong; wrong == nil {
 				delete(all, name)
 			}

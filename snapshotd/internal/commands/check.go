@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
@@ -130,19 +131,10 @@ func (h home) check(ctx context.Context, repair bool) (checked, error) {
 	for _, p := range found {
 		result.Problems = append(result.Problems, problem{Text: p.What, Repairable: p.Repairable})
 	}
-	if repair && anyRepairable(found) {
+	if repair && slices.ContainsFunc(found, func(p store.Problem) bool { return p.Repairable }) {
 		return result, mend(ctx, s, found, &result)
 	}
 	return result, nil
-}
-
-func anyRepairable(found []store.Problem) bool {
-	for _, p := range found {
-		if p.Repairable {
-			return true
-		}
-	}
-	return false
 }
 
 // mend repairs what can be and looks again: what is not found any more is repaired.

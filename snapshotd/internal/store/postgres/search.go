@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"maps"
 	"math"
 
 	"github.com/jackc/pgx/v5"
@@ -93,9 +94,7 @@ func (l *lookup) ranked(ctx context.Context, newest int64) (map[int64]occurrence
 		below = min(below, id)
 	}
 	titles, err := l.newest(ctx, below, true, min(l.depth, rankedTitles))
-	for id, counts := range titles {
-		hits[id] = counts
-	}
+	maps.Copy(hits, titles)
 	return hits, err
 }
 
