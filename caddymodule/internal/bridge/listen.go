@@ -195,7 +195,7 @@ func (p *pooled) announce(m *message.Message, of *owner) {
 	for l := range p.listeners {
 		switch {
 		case of != nil && l.owner != *of:
-		case p.bridge.per == PerShared && m.Method == translate.ResourceUpdated && !stampedFor(m, l.user):
+		case p.bridge.per == PerShared && m.Method == message.MethodUpdated && !stampedFor(m, l.user):
 		case p.bridge.per == PerShared && stampedForAnother(m, l.user):
 		case !l.ready && len(l.early) < maxEarly:
 			l.early = append(l.early, m)

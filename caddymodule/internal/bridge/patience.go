@@ -51,7 +51,7 @@ func (x *exchange) meanwhile(do func()) {
 // standing is what the gateway answers to a call that is about the session. The server may be
 // asked for it, and be busy.
 func (x *exchange) standing(m *message.Message, answer func() []byte) (frame []byte) {
-	if m.Method != methodSubscribe && m.Method != methodUnsubscribe {
+	if m.Method != message.MethodSubscribe && m.Method != message.MethodUnsubscribe {
 		return answer()
 	}
 	x.meanwhile(func() { frame = answer() })

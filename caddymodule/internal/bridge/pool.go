@@ -168,7 +168,7 @@ type ownUpdates struct {
 }
 
 func (o ownUpdates) Deliver(e backend.Event) {
-	if !e.Last && e.Message != nil && e.Message.Method == translate.ResourceUpdated && !stampedFor(e.Message, o.user) {
+	if !e.Last && e.Message != nil && e.Message.Method == message.MethodUpdated && !stampedFor(e.Message, o.user) {
 		return
 	}
 	o.stream.Deliver(e)

@@ -17,7 +17,6 @@ import (
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/protocol"
-	"github.com/snapgate/snapgate/caddymodule/internal/translate"
 	"github.com/snapgate/snapgate/caddymodule/internal/visibility"
 )
 
@@ -299,7 +298,7 @@ func (s *session) deliver(from asker, m *message.Message, frame []byte) {
 // call they belong to: with one call in flight it is that one, save for what is about none.
 func (s *session) target(m *message.Message) *stream {
 	listening := s.standalone.attached()
-	if len(s.calls) == 0 || listening && (len(s.calls) > 1 || strings.HasSuffix(m.Method, "/list_changed") || m.Method == translate.ResourceUpdated) {
+	if len(s.calls) == 0 || listening && (len(s.calls) > 1 || strings.HasSuffix(m.Method, "/list_changed") || m.Method == message.MethodUpdated) {
 		return s.standalone
 	}
 	var newest *stream

@@ -11,22 +11,15 @@ import (
 	"github.com/snapgate/snapgate/identity"
 )
 
-// Requests of a client that are about its session, which the gateway keeps: what they
-// ask for stands until the session ends, whatever becomes of the process.
-const (
-	methodSetLevel    = "logging/setLevel"
-	methodSubscribe   = message.MethodSubscribe
-	methodUnsubscribe = message.MethodUnsubscribe
-)
-
 // answer is the gateway's answer to a call that is about the session, nil if the call is
-// the server's to answer.
+// the server's to answer. What a client asks of its session, the level of logs and what it
+// subscribes to, stands until the session ends, whatever becomes of the process.
 func (t *tenants) answer(s *session, m *message.Message, stamp []message.MetaValue) []byte {
 	switch m.Method {
 	case message.MethodListen:
 		// It is not of these versions, and its stream would be no one's to filter by user.
-		return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "%s does not exist in sessions: use %s", m.Method, methodSubscribe).Frame(m.ID)
-	case methodSetLevel:
+		return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "%s does not exist in sessions: use %s", m.Method, message.MethodSubscribe).Frame(m.ID)
+	case message.MethodSetLevel:
 		level, _ := m.Params.String("level")
 		if translate.Severity(level) < 0 || !t.p.server.Has("logging", "") {
 			return nil // it will say so itself
@@ -36,7 +29,7 @@ func (t *tenants) answer(s *session, m *message.Message, stamp []message.MetaVal
 		s.mu.Unlock()
 		t.p.lower(level)
 		return emptyResult(m.ID)
-	case methodSubscribe, methodUnsubscribe:
+	case message.MethodSubscribe, message.MethodUnsubscribe:
 		if !t.p.server.Has("resources", "subscribe") {
 			return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "There are no subscriptions to resources here").Frame(m.ID)
 		}
@@ -44,7 +37,7 @@ func (t *tenants) answer(s *session, m *message.Message, stamp []message.MetaVal
 		if !ok {
 			return nil
 		}
-		if m.Method == methodUnsubscribe {
+		if m.Method == message.MethodUnsubscribe {
 			t.unsubscribe(s, uri, stamp)
 			return emptyResult(m.ID)
 		}

@@ -143,7 +143,7 @@ func (t *tenants) audience(m *message.Message) []*session {
 			return nil
 		}
 		return slices.DeleteFunc(t.only(), func(s *session) bool { return t.p.unsettled(s.id) })
-	case m.Method == translate.ResourceUpdated:
+	case m.Method == message.MethodUpdated:
 		return t.subscribers(m, shared)
 	case translate.Announced(m.Method):
 		all := make([]*session, 0, len(t.members))

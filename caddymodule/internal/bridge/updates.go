@@ -36,7 +36,7 @@ func mayHear(visible visibility.Func, e event) bool {
 // readsAs remembers what the user of a session may read, as it was with the newest request to
 // subscribe or to be told. What was subscribed to may outlast a scope, and a rule.
 func (s *session) readsAs(call *admission.Call) {
-	if call.Message != nil && call.Method() != methodSubscribe {
+	if call.Message != nil && call.Method() != message.MethodSubscribe {
 		return
 	}
 	s.mu.Lock()

@@ -224,7 +224,7 @@ func (p *pooled) answerUpgraded(s *session, m *message.Message) []byte {
 		return emptyResult(m.ID)
 	case message.MethodListen, message.MethodDiscover:
 		return answer.New(http.StatusOK, protocol.CodeMethodNotFound, "%s does not exist in this version of the protocol", m.Method).Frame(m.ID)
-	case methodSetLevel:
+	case message.MethodSetLevel:
 		level, _ := m.Params.String("level")
 		if translate.Severity(level) < 0 {
 			return answer.New(http.StatusOK, protocol.CodeInvalidParams, "There is no log level %q", level).Frame(m.ID)
@@ -233,7 +233,7 @@ func (p *pooled) answerUpgraded(s *session, m *message.Message) []byte {
 		s.share.level = level
 		s.mu.Unlock()
 		return emptyResult(m.ID)
-	case methodSubscribe, methodUnsubscribe:
+	case message.MethodSubscribe, message.MethodUnsubscribe:
 		uri, ok := m.Params.String("uri")
 		switch {
 		case !p.modern.Has("resources", "subscribe"):
@@ -248,7 +248,7 @@ func (p *pooled) answerUpgraded(s *session, m *message.Message) []byte {
 
 // subscribeUpgraded changes what the session listens to.
 func (p *pooled) subscribeUpgraded(s *session, m *message.Message, uri string) []byte {
-	on := m.Method == methodSubscribe
+	on := m.Method == message.MethodSubscribe
 	s.mu.Lock()
 	others, had := len(s.share.uris), s.share.uris[uri]
 	if !on && !had {

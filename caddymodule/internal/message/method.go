@@ -9,6 +9,7 @@ const (
 	MethodCancelled     = "notifications/cancelled"
 	MethodProgress      = "notifications/progress"
 	MethodLog           = "notifications/message"
+	MethodSetLevel      = "logging/setLevel"
 	MethodToolsCall     = "tools/call"
 	MethodToolsList     = "tools/list"
 	MethodPromptsGet    = "prompts/get"
@@ -33,7 +34,7 @@ func IsRequest(method string) bool {
 	switch method {
 	case MethodInitialize, MethodDiscover, MethodPing, MethodToolsCall, MethodToolsList, MethodPromptsGet, MethodPromptsList,
 		MethodRead, MethodResourcesList, MethodTemplatesList, MethodSubscribe, MethodUnsubscribe,
-		MethodComplete, "logging/setLevel", MethodListen, MethodTasksGet, MethodTasksUpdate, MethodTasksCancel,
+		MethodComplete, MethodSetLevel, MethodListen, MethodTasksGet, MethodTasksUpdate, MethodTasksCancel,
 		"tasks/list", "tasks/result":
 		return true
 	}

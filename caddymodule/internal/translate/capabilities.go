@@ -56,12 +56,12 @@ func (c Capabilities) Key() string {
 // Allows says whether the server may send a request to the client.
 func (c Capabilities) Allows(m *message.Message) bool {
 	switch m.Method {
-	case MethodRoots:
+	case methodRoots:
 		return c.Roots
-	case MethodSampling: // with tools only for those who take them (MCP 2026-07-28, Sampling, Tools)
+	case methodSampling: // with tools only for those who take them (MCP 2026-07-28, Sampling, Tools)
 		withTools := m.Params.Get("tools") != nil || m.Params.Get("toolChoice") != nil
 		return c.Sampling && (c.SamplingTools || !withTools)
-	case MethodElicit:
+	case methodElicit:
 		if mode, _ := m.Params.String("mode"); mode == "url" {
 			return c.ElicitURL
 		}
@@ -72,9 +72,9 @@ func (c Capabilities) Allows(m *message.Message) bool {
 
 // Requests of a server to its client.
 const (
-	MethodRoots    = "roots/list"
-	MethodSampling = "sampling/createMessage"
-	MethodElicit   = "elicitation/create"
+	methodRoots    = "roots/list"
+	methodSampling = "sampling/createMessage"
+	methodElicit   = "elicitation/create"
 )
 
 // Initialize is the gateway's request to a legacy server, in the name of all clients with

@@ -72,7 +72,7 @@ func Response(requestID, result []byte) []byte {
 
 // Withdrawn is the answer to a server's request that the client will not answer any more.
 func Withdrawn(request *message.Message) []byte {
-	if request.Method == MethodElicit {
+	if request.Method == methodElicit {
 		return Response(request.ID, []byte(`{"action":"cancel"}`))
 	}
 	return frame(map[string]any{"jsonrpc": "2.0", "id": json.RawMessage(request.ID), "error": map[string]any{

@@ -13,10 +13,9 @@ import (
 
 // Notifications of a server that are subscribed to.
 const (
-	ToolsChanged     = "notifications/tools/list_changed"
-	PromptsChanged   = "notifications/prompts/list_changed"
-	ResourcesChanged = "notifications/resources/list_changed"
-	ResourceUpdated  = message.MethodUpdated
+	toolsChanged     = "notifications/tools/list_changed"
+	promptsChanged   = "notifications/prompts/list_changed"
+	resourcesChanged = "notifications/resources/list_changed"
 )
 
 // ElicitationComplete is a legacy notification that modern clients do not have.
@@ -25,7 +24,7 @@ const ElicitationComplete = "notifications/elicitation/complete"
 // Announced says whether a notification is for those who listen, and part of no call.
 func Announced(method string) bool {
 	switch method {
-	case ToolsChanged, PromptsChanged, ResourcesChanged, ResourceUpdated:
+	case toolsChanged, promptsChanged, resourcesChanged, message.MethodUpdated:
 		return true
 	}
 	return false
@@ -83,13 +82,13 @@ func (s Subscriptions) Any() bool {
 // Wants says whether a notification of the server belongs to the subscriptions.
 func (s Subscriptions) Wants(m *message.Message) bool {
 	switch m.Method {
-	case ToolsChanged:
+	case toolsChanged:
 		return s.Tools
-	case PromptsChanged:
+	case promptsChanged:
 		return s.Prompts
-	case ResourcesChanged:
+	case resourcesChanged:
 		return s.Resources
-	case ResourceUpdated:
+	case message.MethodUpdated:
 		uri, _ := m.Params.String("uri")
 		for _, wanted := range s.URIs {
 			if Covers(wanted, uri) {
@@ -122,12 +121,12 @@ func Notify(m *message.Message, id []byte) []byte {
 
 // Updated is the gateway's own notification that a resource may have changed.
 func Updated(uri string) *message.Message {
-	return notification(map[string]any{"method": ResourceUpdated, "params": map[string]string{"uri": uri}})
+	return notification(map[string]any{"method": message.MethodUpdated, "params": map[string]string{"uri": uri}})
 }
 
 // Changes are the gateway's own notifications that all of the subscriptions may have changed.
 func (s Subscriptions) Changes() (all []*message.Message) {
-	for method, granted := range map[string]bool{ToolsChanged: s.Tools, PromptsChanged: s.Prompts, ResourcesChanged: s.Resources} {
+	for method, granted := range map[string]bool{toolsChanged: s.Tools, promptsChanged: s.Prompts, resourcesChanged: s.Resources} {
 		if granted {
 			all = append(all, notification(map[string]any{"method": method}))
 		}
@@ -181,16 +180,16 @@ func (s Subscriptions) Only(granted Subscriptions) Subscriptions {
 
 // Subscribe is the gateway's request to begin or to end the updates of a resource.
 func Subscribe(uri string, on bool) []byte {
-	method := "resources/subscribe"
+	method := message.MethodSubscribe
 	if !on {
-		method = "resources/unsubscribe"
+		method = message.MethodUnsubscribe
 	}
 	return frame(map[string]any{"jsonrpc": "2.0", "id": 0, "method": method, "params": map[string]string{"uri": uri}})
 }
 
 // SetLevel is the gateway's request for log messages from a level on.
 func SetLevel(level string) []byte {
-	return frame(map[string]any{"jsonrpc": "2.0", "id": 0, "method": "logging/setLevel", "params": map[string]string{"level": level}})
+	return frame(map[string]any{"jsonrpc": "2.0", "id": 0, "method": message.MethodSetLevel, "params": map[string]string{"level": level}})
 }
 
 // levels are those of RFC 5424, the least severe first.

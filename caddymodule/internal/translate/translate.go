@@ -181,7 +181,7 @@ func (s *Server) Result(method string, m *message.Message, edit *message.Editor)
 // Removed are the methods that a modern client does not have.
 func Removed(method string) bool {
 	switch method {
-	case message.MethodPing, "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
+	case message.MethodPing, message.MethodSetLevel, message.MethodSubscribe, message.MethodUnsubscribe:
 		return true
 	}
 	return false

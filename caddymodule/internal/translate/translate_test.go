@@ -217,7 +217,7 @@ func TestDigestIsEqualForACallAndItsRetryOnly(t *testing.T) {
 }
 
 func TestWithdrawnAnswersEveryKindOfQuestion(t *testing.T) {
-	for method, want := range map[string]string{MethodElicit: `{"action":"cancel"}`, MethodSampling: "", MethodRoots: ""} {
+	for method, want := range map[string]string{methodElicit: `{"action":"cancel"}`, methodSampling: "", methodRoots: ""} {
 		m := parse(t, string(Withdrawn(parse(t, `{"jsonrpc":"2.0","id":5,"method":"`+method+`"}`))))
 		if string(m.ID) != "5" || want != "" && string(m.Result.Raw()) != want || want == "" && !m.IsError() {
 			t.Errorf("%s: %s", method, m.Raw)

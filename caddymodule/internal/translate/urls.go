@@ -36,7 +36,7 @@ func RequiredURLs(m *message.Message) []json.RawMessage {
 func URLsRequired(id []byte, elicitations []json.RawMessage, state string) ([]byte, error) {
 	requests := map[string]any{}
 	for n, params := range elicitations {
-		requests[fmt.Sprint(inputKey, n+1)] = map[string]any{"method": MethodElicit, "params": params}
+		requests[fmt.Sprint(inputKey, n+1)] = map[string]any{"method": methodElicit, "params": params}
 	}
 	m, err := message.Parse(inputRequired(id, requests, state), 0)
 	if err != nil {
