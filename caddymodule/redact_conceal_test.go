@@ -80,7 +80,7 @@ func TestUnguardedRequestIsCoveredForWhatStandsBehind(t *testing.T) {
 					reverse_proxy `+b.host+`
 				}
 			}
-			`+guarded("mcp.example.com/mcp")+`
+			`+guarded+`
 		}
 	}
 }`)

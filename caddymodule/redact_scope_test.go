@@ -11,9 +11,7 @@ import (
 )
 
 // guarded is an mcp_oauth on a resource of its own.
-func guarded(resource string) string {
-	return "mcp_oauth {\n oauth https://auth.example.com {\n resource https://" + resource + "\n}\n}\n"
-}
+const guarded = "mcp_oauth {\n oauth https://auth.example.com {\n resource https://mcp.example.com/mcp\n}\n}\n"
 
 // visible is a site whose way to its handler is in the routes.
 const visible = "http://visible.example {\n log\n mcp_oauth {\n oauth https://auth.example.com\n}\n}\n"
@@ -28,7 +26,7 @@ var hiddenWays = map[string]struct {
 			intercept {
 				@ok status 200
 				handle_response @ok {
-					` + guarded("mcp.example.com/mcp") + `
+					` + guarded + `
 				}
 			}
 			respond "ok"
@@ -37,7 +35,7 @@ var hiddenWays = map[string]struct {
 			log
 			error 503
 			handle_errors {
-				` + guarded("mcp.example.com/mcp") + `
+				` + guarded + `
 			}
 		}`, 2},
 	"an inner host behind a changed Host": {`http://*.example.com {
@@ -46,7 +44,7 @@ var hiddenWays = map[string]struct {
 				request_header Host inner.example.net
 				@inner host inner.example.net
 				route @inner {
-					` + guarded("mcp.example.com/mcp") + `
+					` + guarded + `
 				}
 			}
 		}`, 2},
@@ -56,7 +54,7 @@ var hiddenWays = map[string]struct {
 				request_header Host inner.example.net
 				@inner host inner.example.net
 				route @inner {
-					` + guarded("mcp.example.com/mcp") + `
+					` + guarded + `
 				}
 			}
 		}`, 1},
@@ -119,7 +117,7 @@ func TestSecondPassKeepsTheTimeoutsOfTheSite(t *testing.T) {
 			respond "x"
 		}
 		handle /mcp {
-`+guarded("mcp.example.com/mcp")+`}
+`+guarded+`}
 	}`)
 	server.ReadIdleTimeout, server.WriteIdleTimeout = caddy.Duration(time.Minute), caddy.Duration(time.Minute)
 	for _, secret := range []string{"", "the-secret-session"} {
@@ -147,7 +145,7 @@ func TestErrorIsLoggedWithTheRequestAsItCame(t *testing.T) {
 			error 503
 		}
 		handle /mcp {
-`+guarded("mcp.example.com/mcp")+`}
+`+guarded+`}
 	}`)
 	r := secretRequest("mcp.example.com", "/x")
 	r.Header.Del("X-Assertion")
@@ -168,7 +166,7 @@ func TestErrorIsLoggedWithTheRequestAsItCame(t *testing.T) {
 
 // Without an access log, a request that does not fail costs no memory.
 func TestNoLogCostsNoMemory(t *testing.T) {
-	server, _ := logging(t, "", "http://mcp.example.com {\n"+guarded("mcp.example.com/mcp")+"}")
+	server, _ := logging(t, "", "http://mcp.example.com {\n"+guarded+"}")
 	d := redactorOf(server)
 	d.chain = silent{}
 	r, w := secretRequest("mcp.example.com", "/mcp"), httptest.NewRecorder()

@@ -14,7 +14,7 @@ func TestSecondPassIsSeenByNobody(t *testing.T) {
 		log
 		respond /x "{http.request.uuid} {http.request.uuid} {http.request.body}"
 		handle /mcp {
-			`+guarded("mcp.example.com/mcp")+`
+			`+guarded+`
 		}
 	}`)
 	server := p.http.Servers["srv0"]

@@ -20,7 +20,7 @@ func TestSecondPassKeepsTheWire(t *testing.T) {
 		respond /body "{http.request.body}"
 		reverse_proxy /upgrade `+serveBehind(t, "b", switches(t)).host+`
 		handle /mcp {
-			`+guarded("mcp.example.com/mcp")+`
+			`+guarded+`
 		}
 	}`)
 	server.EnableFullDuplex = true

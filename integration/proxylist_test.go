@@ -86,8 +86,8 @@ func progressOf(token int) string {
 }
 
 // ruledProxy is a site with rules, in front of a server.
-func ruledProxy(u *upstream, more ...string) site {
-	s := ruled(append([]string{"	tool more tools:more"}, more...)...)
+func ruledProxy(u *upstream) site {
+	s := ruled("	tool more tools:more")
 	s.command, s.proxy = nil, u.host
 	return s
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // scoped needs a scope of every request and another of one tool.
-func scoped(flags ...string) site {
-	s := standin(flags...)
+func scoped() site {
+	s := standin()
 	s.mcp = []string{"scopes {", "	base tools:use", "	tool hold tools:more", "	deny tool die", "}"}
 	return s
 }

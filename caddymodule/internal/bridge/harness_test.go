@@ -269,9 +269,10 @@ func (g *gateway) until(what string, so func() bool) {
 	}
 }
 
-// idles makes what is there end once it was unused for so long, and begins to count at once.
+// idles makes what is there end once it was unused for a moment, and begins to count at once.
 // What came before may have taken any time.
-func (g *gateway) idles(after time.Duration) {
+func (g *gateway) idles() {
+	const after = 50 * time.Millisecond
 	settings := *g.bridge.settings.Load()
 	settings.IdleTimeout = after
 	g.bridge.settings.Store(&settings)

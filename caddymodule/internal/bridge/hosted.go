@@ -261,16 +261,16 @@ func (b *Bridge) sendHosted(r *http.Request, call *admission.Call, settings *Set
 		p.release()
 		return unavailable(err)
 	}
-	b.carry(r, call, settings, p, x, relay)
+	b.carry(r, settings, x, relay)
 	return nil
 }
 
 // carry writes what a call with a relay has to say to one request of the client, whose stream is
 // entered at the process. If that ends with a question the process stays with the call, unless the
 // client left before it was asked, which cancels the call.
-func (b *Bridge) carry(r *http.Request, call *admission.Call, settings *Settings, p *pooled, x *exchange, relay *relay) {
+func (b *Bridge) carry(r *http.Request, settings *Settings, x *exchange, relay *relay) {
 	last := b.run(r, settings, x, relay.call)
-	p.leave(x.stream)
+	relay.p.leave(x.stream)
 	if !last.parks || x.unread(r) { // then nobody has the state to come back with
 		relay.close()
 	}

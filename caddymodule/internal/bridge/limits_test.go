@@ -74,7 +74,7 @@ func TestIdleSessionsAndProcessesAreReaped(t *testing.T) {
 	s := g.session("alice")
 	stream := g.get(t.Context(), s...) // an open GET keeps nothing alive
 	g.modernTool(`1`, "echo", ``).holds(http.StatusOK, `"result"`)
-	g.idles(50 * time.Millisecond)
+	g.idles()
 	stream.ends()
 	g.gone()
 	g.post(tool(`1`, "echo", ``), s...).holds(http.StatusNotFound, `-32001`)
@@ -88,7 +88,7 @@ func TestACallInFlightKeepsItsSession(t *testing.T) {
 	modern := g.later(t.Context(), body, header...)
 	g.log.read(t, `"legacy"`)
 	g.log.read(t, `"modern"`)
-	g.idles(50 * time.Millisecond)
+	g.idles()
 	receive(t, legacy).holds(http.StatusOK, "longer than the gateway allows")
 	receive(t, modern).holds(http.StatusOK, "longer than the gateway allows")
 }

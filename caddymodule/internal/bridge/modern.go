@@ -82,7 +82,7 @@ func (b *Bridge) modernCall(r *http.Request, call *admission.Call, settings *Set
 		return b.retry(r, call, settings, state, x)
 	}
 	x.stream = relay.takeUp(call)
-	b.carry(r, call, settings, relay.p, x, relay)
+	b.carry(r, settings, x, relay)
 	return nil
 }
 

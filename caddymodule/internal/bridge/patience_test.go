@@ -13,10 +13,10 @@ import (
 
 // hasty starts a gateway whose clients hear of calls that wait to be sent after a moment, and
 // whose server takes no initialize and no server/discover as long as the file is there.
-func hasty(t *testing.T, per Per, change func(*Settings), env ...string) (g *gateway, file string) {
+func hasty(t *testing.T, env ...string) (g *gateway, file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "waits")
-	g = sharing(t, per, change, append([]string{"TEST_WAIT_IF=" + file, "TEST_HOLD_IF=" + file}, env...)...)
+	g = sharing(t, PerUser, nil, append([]string{"TEST_WAIT_IF=" + file, "TEST_HOLD_IF=" + file}, env...)...)
 	g.bridge.hush = time.Millisecond
 	return g, file
 }
@@ -38,7 +38,7 @@ func goOn(t *testing.T, file string) {
 // A process may take longer to start than what stands between waits for the first byte.
 func TestAClientHearsOfItsCallBeforeTheProcessIsThere(t *testing.T) {
 	for _, server := range []string{discoverVar + "=modern", legacyChild} {
-		g, file := hasty(t, PerUser, nil, server)
+		g, file := hasty(t, server)
 		wait(t, file)
 		resp := g.modernTool(`"a"`, "echo", ``)
 		if resp.StatusCode != http.StatusOK || resp.Header.Get("X-Accel-Buffering") != "no" {
@@ -55,7 +55,7 @@ func TestAClientHearsOfItsCallBeforeTheProcessIsThere(t *testing.T) {
 
 // So does a session that shares one, when it begins, and when it goes on with the next process.
 func TestASessionHearsOfItsCallBeforeTheProcessIsThere(t *testing.T) {
-	g, file := hasty(t, PerUser, nil)
+	g, file := hasty(t)
 	wait(t, file)
 	resp := g.post(initializeRequest)
 	session := resp.Header.Get("Mcp-Session-Id")
@@ -84,7 +84,7 @@ func TestASessionHearsOfItsCallBeforeTheProcessIsThere(t *testing.T) {
 
 // What goes wrong after that is an error in the stream.
 func TestAStartThatFailsLateIsAnErrorInTheStream(t *testing.T) {
-	g, file := hasty(t, PerUser, nil, discoverVar+"=die", initializeVar+"=die")
+	g, file := hasty(t, discoverVar+"=die", initializeVar+"=die")
 	for era, call := range map[string]func() *reader{
 		"modern": func() *reader { return g.modernTool(`"init"`, "echo", ``) },
 		"legacy": func() *reader { return g.post(initializeRequest) },
@@ -189,7 +189,7 @@ func TestAUsersCallsTakeNoMoreProcessesThanSessions(t *testing.T) {
 
 // A server that is busy takes no subscription until it is done.
 func TestAClientHearsOfASubscriptionThatWaits(t *testing.T) {
-	g, _ := hasty(t, PerUser, nil, legacyChild)
+	g, _ := hasty(t, legacyChild)
 	session := g.session("alice")
 	for _, resp := range []*reader{
 		g.modern(`"l"`, "subscriptions/listen", `"notifications":{"resourceSubscriptions":["silent://"]}`),

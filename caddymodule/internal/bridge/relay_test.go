@@ -154,7 +154,7 @@ func TestAQuestionThatMeetsTheClientsLeaveCancelsTheCall(t *testing.T) {
 	w := httptest.NewRecorder()
 	x := g.bridge.newExchange(w, call)
 	x.stream = r.takeUp(call) // without the input, so that it is asked again
-	g.bridge.carry(httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil), call, g.settings, r.p, x, r)
+	g.bridge.carry(httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil), g.settings, x, r)
 	if !strings.Contains(w.Body.String(), "input_required") {
 		t.Fatalf("the call is answered %s", w.Body)
 	}

@@ -276,7 +276,7 @@ func TestASessionOutlivesASharedProcess(t *testing.T) {
 func TestASharedProcessEndsOnceItIsIdle(t *testing.T) {
 	g := sharing(t, PerShared, nil)
 	header := g.session("alice")
-	g.idles(50 * time.Millisecond)
+	g.idles()
 	g.until("nothing is left", func() bool { return g.bridge.Processes() == 0 && g.bridge.Sessions() == 0 })
 	g.post(tool(`1`, "echo", ``), header...).holds(http.StatusNotFound, "-32001")
 	if n := g.bridge.seats.InUse(g.ownerKey("alice")); n != 0 {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/backend"
 	"github.com/snapgate/snapgate/caddymodule/internal/message"
@@ -159,7 +158,7 @@ func TestASessionThatWaitsForItsProcessIsNotIdle(t *testing.T) {
 	g.post(tool(`1`, "die", ``), header...).body()
 	waiting := g.later(t.Context(), tool(`2`, "echo", ``), header...)
 	g.until("the next process is asked", func() bool { return g.log.count(`"initialize"`) == 2 })
-	g.idles(50 * time.Millisecond)
+	g.idles()
 	receive(t, waiting).holds(http.StatusOK, `"content":[]`)
 }
 

@@ -18,8 +18,8 @@ func needing(state string) string {
 }
 
 // needs is a call that its server answers in that way.
-func needs(id, state, more string, header ...string) (string, []string) {
-	return capable(id, "say", saying(needing(state)), more, header...)
+func needs(id, state, more string) (string, []string) {
+	return capable(id, "say", saying(needing(state)), more)
 }
 
 func TestTheStateOfAModernServerIsSealed(t *testing.T) {

@@ -61,7 +61,7 @@ func TestAListenForMoreReplacesTheOneBefore(t *testing.T) {
 	a := g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["a://1"]}`)
 	ctx, leave := context.WithCancel(t.Context())
 	b := g.listening(ctx, `"b"`, "alice", `{"resourceSubscriptions":["a://2"]}`)
-	a.says(synthetic("a://1", `"a"`))
+	a.says(synthetic("a://1"))
 	g.log.read(t, "notifications/cancelled")
 	g.tells("alice", updatedFor("a://1", "$listen"), updatedFor("a://2", "$listen"), updatedFor("a://3", "$listen"))
 	a.says(updatedFor("a://1", `"a"`))
@@ -70,12 +70,12 @@ func TestAListenForMoreReplacesTheOneBefore(t *testing.T) {
 	g.until("the server is asked for less", func() bool {
 		return g.log.count("subscriptions/listen", `["a://1"]`) == 2
 	})
-	a.says(synthetic("a://1", `"a"`))
+	a.says(synthetic("a://1"))
 }
 
-// synthetic is the gateway's own notification.
-func synthetic(uri, id string) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":%s},"uri":%q}}`, id, uri)
+// synthetic is the gateway's own notification to the listen "a".
+func synthetic(uri string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"a"},"uri":%q}}`, uri)
 }
 
 // A server need not answer a listen that is cancelled. One that does not is waited for once, and
@@ -98,7 +98,7 @@ func TestAServerThatAnswersNoCancelledListenIsNotWaitedForEachTime(t *testing.T)
 	}
 	for n, id := range []string{`"b"`, `"c"`} {
 		g.listening(t.Context(), id, "alice", fmt.Sprintf(`{"resourceSubscriptions":["b://%d"]}`, n))
-		a.says(synthetic("a://1", `"a"`))
+		a.says(synthetic("a://1"))
 		if got := linger(); got != briefly {
 			t.Errorf("after it has not answered it is waited for %v", got)
 		}
@@ -116,7 +116,7 @@ func TestAListenThatIsRefusedLeavesTheOthers(t *testing.T) {
 	a := g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["a://1"]}`)
 	body, header := modern(`"b"`, "subscriptions/listen", `"notifications":{"resourceSubscriptions":["refused://"]}`)
 	g.post(body, header...).is(http.StatusOK, `{"jsonrpc":"2.0","id":"b","error":{"code":-32602,"message":"no such resource"}}`)
-	a.says(synthetic("a://1", `"a"`))
+	a.says(synthetic("a://1"))
 	g.tells("alice", updatedFor("a://1", "$listen"))
 	a.says(updatedFor("a://1", `"a"`))
 }
@@ -165,7 +165,7 @@ func TestNobodyListensInVain(t *testing.T) {
 		a := g.listening(t.Context(), `"a"`, "alice", `{"resourceSubscriptions":["picky://"]}`)
 		ctx, leave := context.WithCancel(t.Context())
 		g.listening(ctx, `"b"`, "alice", `{"resourceSubscriptions":["z://"]}`)
-		a.says(synthetic("picky://", `"a"`))
+		a.says(synthetic("picky://"))
 		begin()
 		leave()
 		if _, data := a.next(); !strings.Contains(data, `"code":-32603`) {

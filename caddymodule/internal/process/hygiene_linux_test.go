@@ -200,7 +200,7 @@ func TestChildDiesWithItsGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	expectDead(t, said.PID, patience)
+	expectDead(t, said.PID)
 }
 
 // TestExitIsSeenWithoutAPidfd covers kernels that have none.

@@ -111,7 +111,7 @@ func TestGrandchildDiesWithItsLeader(t *testing.T) {
 			pid := grandchildPID(r)
 			end(r)
 			r.wait()
-			expectDead(t, pid, patience)
+			expectDead(t, pid)
 		})
 	}
 }
@@ -138,7 +138,7 @@ func TestLeaderThatExitsByItselfLeavesNoOrphan(t *testing.T) {
 	if !errors.Is(err, ErrExited) || !strings.Contains(err.Error(), "exit status 3") {
 		t.Error(err)
 	}
-	expectDead(t, pid, patience)
+	expectDead(t, pid)
 }
 
 // underShell puts the child under a shell that waits for it, as npx and the like
@@ -152,8 +152,8 @@ func TestWrapperShellDiesWithItsServer(t *testing.T) {
 	pid := grandchildPID(r)
 	r.Kill(nil)
 	r.wait()
-	expectDead(t, pid, patience)
-	expectDead(t, r.PID(), patience)
+	expectDead(t, pid)
+	expectDead(t, r.PID())
 }
 
 func TestServerUnderAShellKeepsItsTimeAfterSIGTERM(t *testing.T) {

@@ -161,10 +161,10 @@ func alive(pid int) bool {
 }
 
 // expectDead allows a killed process the moment that dying takes.
-func expectDead(t *testing.T, pid int, within time.Duration) {
+func expectDead(t *testing.T, pid int) {
 	t.Helper()
-	if !eventually(within, func() bool { return !alive(pid) }) {
-		t.Errorf("process %d is still alive after %v", pid, within)
+	if !eventually(patience, func() bool { return !alive(pid) }) {
+		t.Errorf("process %d is still alive after %v", pid, patience)
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
