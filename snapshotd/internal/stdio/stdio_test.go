@@ -274,21 +274,7 @@ func TestInputWaitsWhileTooManyCallsAreInFlight(t *testing.T) {
 		for range MaxInFlight - 1 {
 			read(t, c)
 		}
-		got := false
-		go func() {
-			read(t, c)
-			got = true
-		}()
-		synctest.Wait()
-		if got {
-			t.Error("read one too many")
-		}
-		answer(t, c, first.ID, `{}`)
-		synctest.Wait()
-		if !got {
-			t.Error("there was room and nothing was read")
-		}
-		c.Close()
+		readsOnceThereIsRoom(t, c, first.ID)
 	})
 }
 
@@ -298,22 +284,28 @@ func TestInputWaitsWhileTooManyBytesAreInFlight(t *testing.T) {
 		c, _ := over(t, `{"jsonrpc":"2.0","id":1,"method":"a`+half+`{"jsonrpc":"2.0","id":2,"method":"b`+half+call(3, "c"))
 		first := read(t, c)
 		read(t, c)
-		got := false
-		go func() {
-			read(t, c)
-			got = true
-		}()
-		synctest.Wait()
-		if got {
-			t.Error("read beyond the bound")
-		}
-		answer(t, c, first.ID, `{}`)
-		synctest.Wait()
-		if !got {
-			t.Error("there was room and nothing was read")
-		}
-		c.Close()
+		readsOnceThereIsRoom(t, c, first.ID)
 	})
+}
+
+// readsOnceThereIsRoom holds that nothing more is read until a call has its answer.
+func readsOnceThereIsRoom(t *testing.T, c mcp.Connection, id jsonrpc.ID) {
+	t.Helper()
+	got := false
+	go func() {
+		read(t, c)
+		got = true
+	}()
+	synctest.Wait()
+	if got {
+		t.Error("read beyond the bound")
+	}
+	answer(t, c, id, `{}`)
+	synctest.Wait()
+	if !got {
+		t.Error("there was room and nothing was read")
+	}
+	c.Close()
 }
 
 func TestToolCallsAreHandedOnAsTheyAreAdmitted(t *testing.T) {
