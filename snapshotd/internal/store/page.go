@@ -23,6 +23,15 @@ type Page struct {
 	Next    string // the cursor of the next page; "" if this is the last
 }
 
+// PageOf is a page of entries, which are one more than the limit if there is another.
+func PageOf(entries []Entry, limit int) Page {
+	if len(entries) <= limit {
+		return Page{Entries: entries}
+	}
+	entries = entries[:limit]
+	return Page{Entries: entries, Next: PageCursor(entries[limit-1].Saved).String()}
+}
+
 // PageCursor is the place of a snapshot in the order of creation. It stands on the
 // last snapshot of a page rather than on a number of them, so that it stays right
 // while snapshots are added and deleted.

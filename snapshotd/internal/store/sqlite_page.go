@@ -27,16 +27,7 @@ func (s *SQLite) Page(ctx context.Context, filter Filter, cursor string, limit i
 	if err != nil {
 		return Page{}, err
 	}
-	return pageOf(entries, limit), nil
-}
-
-// pageOf is a page of entries, which are one more than the limit if there is another.
-func pageOf(entries []Entry, limit int) Page {
-	if len(entries) <= limit {
-		return Page{Entries: entries}
-	}
-	entries = entries[:limit]
-	return Page{Entries: entries, Next: PageCursor(entries[limit-1].Saved).String()}
+	return PageOf(entries, limit), nil
 }
 
 // where are conditions in SQL that must all hold.

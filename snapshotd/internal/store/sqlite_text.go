@@ -54,7 +54,7 @@ func (s *SQLite) pageOfText(ctx context.Context, text string, where *where, limi
 			passed = append(passed, e)
 		}
 	}
-	return pageOf(passed, limit), nil
+	return PageOf(passed, limit), nil
 }
 
 // sortedNewestFirst is newestFirst without the help of an index, which would read

@@ -9,9 +9,6 @@ import (
 	"slices"
 )
 
-// exportBytes is how much text one call of Export returns, and one snapshot more.
-const exportBytes = 16 << 20
-
 // Export implements [Store].
 func (s *SQLite) Export(ctx context.Context, after int64, limit int) ([]Snapshot, error) {
 	if err := CheckLimit(limit); err != nil {
@@ -23,7 +20,7 @@ func (s *SQLite) Export(ctx context.Context, after int64, limit int) ([]Snapshot
 	}
 	defer rows.Close()
 	var page []Snapshot
-	for size := int64(0); size < exportBytes && rows.Next(); {
+	for size := int64(0); size < ExportBytes && rows.Next(); {
 		snapshot, err := scanSnapshot(rows)
 		if err != nil {
 			return nil, wrap("export snapshots", err)

@@ -51,7 +51,7 @@ type Store interface {
 	// returns the number deleted, which is right even with an error.
 	Prune(ctx context.Context, keep Retention) (int64, error)
 	// Export returns whole snapshots in the order of their ids, those above the id
-	// after: at most limit of them, from 1 to [MaxPage], and no more than some 16 MiB
+	// after: at most limit of them, from 1 to [MaxPage], and no more than some [ExportBytes]
 	// of text, but at least one. An empty result is the end. [Each] makes one sequence of it.
 	Export(ctx context.Context, after int64, limit int) ([]Snapshot, error)
 	// Import adds snapshots that were exported, in one transaction, at most MaxPage of

@@ -33,6 +33,9 @@ type Imported struct {
 // go on from the highest there was, so one near the end of int64 would leave none.
 const MaxID = 1<<53 - 1
 
+// ExportBytes is how much text one call of [Store.Export] returns, and one snapshot more.
+const ExportBytes = 16 << 20
+
 // exportPage is how many snapshots [Each] takes at a time.
 const exportPage = 100
 

@@ -61,11 +61,7 @@ func (s *Store) Page(ctx context.Context, filter store.Filter, cursor string, li
 	if err != nil {
 		return store.Page{}, err
 	}
-	if len(entries) <= limit {
-		return store.Page{Entries: entries}, nil
-	}
-	entries = entries[:limit]
-	return store.Page{Entries: entries, Next: store.PageCursor(entries[limit-1].Saved).String()}, nil
+	return store.PageOf(entries, limit), nil
 }
 
 // position is that of a snapshot in the order of creation. The zero position is before all.

@@ -12,9 +12,6 @@ import (
 	"github.com/snapgate/snapgate/snapshotd/internal/store"
 )
 
-// exportBytes is how much text one call of Export returns, and one snapshot more.
-const exportBytes = 16 << 20
-
 // Export implements [store.Store].
 func (s *Store) Export(ctx context.Context, after int64, limit int) (page []store.Snapshot, err error) {
 	if err := store.CheckLimit(limit); err != nil {
@@ -38,7 +35,7 @@ func (s *Store) export(ctx context.Context, tx pgx.Tx, after int64, limit int) (
 		return nil, err
 	}
 	n, total := 0, int64(0)
-	for n < len(sizes) && total < exportBytes {
+	for n < len(sizes) && total < store.ExportBytes {
 		total += sizes[n].bytes
 		n++
 	}
