@@ -268,35 +268,3 @@ func (g *gateway) until(what string, so func() bool) {
 		}
 	}
 }
-
-// idles makes what is there end once it was unused for a moment, and begins to count at once.
-// What came before may have taken any time.
-func (g *gateway) idles() {
-	const after = 50 * time.Millisecond
-	settings := *g.bridge.settings.Load()
-	settings.IdleTimeout = after
-	g.bridge.settings.Store(&settings)
-	g.bridge.mu.Lock()
-	defer g.bridge.mu.Unlock()
-	for _, s := range g.bridge.sessions {
-		s.mu.Lock()
-		s.idle.Reset(after)
-		s.mu.Unlock()
-	}
-	for _, members := range g.bridge.pool {
-		for _, p := range members {
-			p.mu.Lock()
-			if p.idle != nil {
-				p.idle.Reset(after)
-			}
-			p.mu.Unlock()
-		}
-	}
-}
-
-// find returns the session that the headers name.
-func (g *gateway) find(header []string) *session {
-	g.bridge.mu.Lock()
-	defer g.bridge.mu.Unlock()
-	return g.bridge.sessions[header[3]]
-}
