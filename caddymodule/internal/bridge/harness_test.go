@@ -61,7 +61,7 @@ func openPer(t testing.TB, per Per, change func(*Settings), env ...string) *gate
 				Env:     append([]string{childVar + "=1", "GORACE=atexit_sleep_ms=0"}, env...),
 			}}, nil
 		},
-		StampMeta: true, StopTimeout: time.Second,
+		StampMeta: true, StopTimeout: time.Second, StartTimeout: 2 * patience,
 		Audit: audit.New(zap.New(journalCore{zap.InfoLevel, g.log})), Logger: slog.New(g.log),
 	}
 	if change != nil {
