@@ -34,6 +34,9 @@ func (b *Bridge) follow(w http.ResponseWriter, r *http.Request, call *admission.
 		}
 		source, from = found, number
 	}
+	if r.Context().Err() != nil {
+		return clientGone() // it may have come back already, and is not to lose that
+	}
 	f := &follower{session: s, source: source, out: newSSE(w), again: again(call, source), hears: call.Hears, resumes: call.Version >= protocol.Version20251125}
 	limit, end := maxStreams, call.GoodUntil
 	if source != s.standalone {

@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/snapgate/snapgate/caddymodule/internal/admission"
+	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 )
 
 func resuming(session []string, id string) []string {
@@ -50,6 +54,31 @@ func TestACallOutlivesItsConnectionAndIsResumed(t *testing.T) {
 	g.get(t.Context(), resuming(s, "c99-1")...).holds(http.StatusBadRequest, `-32600`)
 	g.get(t.Context(), resuming(g.session("alice"), last)...).holds(http.StatusBadRequest, `-32600`)
 	g.get(t.Context(), append(resuming(s, last), "X-User", "mallory")...).holds(http.StatusNotFound, `-32001`)
+}
+
+// A client that gave up on one connection may be back on another before the first is looked at.
+func TestAConnectionThatWasGivenUpTakesNothingFromTheNext(t *testing.T) {
+	g := open(t, nil)
+	s := g.session("alice")
+	ctx, leave := context.WithCancel(t.Context())
+	call := g.do(ctx, http.MethodPost, tool(`1`, "hold", saying(fmt.Sprintf(progress, 1))), s...)
+	call.says("")
+	last := call.says(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","progress":1}}`)
+	leave()
+	back := g.resume(t.Context(), s, last)
+	late, leave := context.WithCancel(t.Context())
+	leave()
+	for _, id := range []string{last, ""} {
+		r := httptest.NewRequestWithContext(late, http.MethodGet, "/", nil)
+		r.Header.Set("Last-Event-Id", id)
+		session := g.find(s)
+		principal := &oauth.Principal{Issuer: session.owner.issuer, Subject: session.owner.subject}
+		if refusal := g.bridge.follow(httptest.NewRecorder(), r, &admission.Call{SessionID: session.id, Principal: principal}, g.settings); refusal == nil {
+			t.Errorf("from %q, who has gone is served", id)
+		}
+	}
+	g.notify("notifications/release", ``, s...)
+	back.says(`{"jsonrpc":"2.0","id":1,"result":{"released":true}}`)
 }
 
 // A gateway that goes down lets calls finish, and those who have come back for them as well.
