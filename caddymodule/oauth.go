@@ -263,8 +263,12 @@ func (o *OAuth) begin(trails []trail) error {
 	return nil
 }
 
-// selfCheck says plainly what clients will not find.
+// selfCheck says plainly what clients will not find, and what protects nothing.
 func (o *OAuth) selfCheck(trails []trail) {
+	if methods := o.Scopes.unheardOf(); len(methods) > 0 {
+		o.log.Warn("scopes: no version of MCP has these methods, so unless they are of an extension their rules protect nothing", "methods", methods,
+			"hint", "write methods as the protocol does, such as tools/call")
+	}
 	if len(trails) == 0 {
 		o.log.Warn("no route is seen that leads here; if the metadata is not reachable, clients cannot log in", "metadata", o.address)
 		return

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/snapgate/snapgate/caddymodule/internal/message"
 	"github.com/snapgate/snapgate/caddymodule/internal/oauth"
 	"github.com/snapgate/snapgate/caddymodule/internal/policy"
 )
@@ -73,6 +74,22 @@ func (s *Scopes) compile() (*policy.Policy, error) {
 		cfg.Imply = append(cfg.Imply, policy.Implication(implication))
 	}
 	return policy.New(cfg)
+}
+
+// unheardOf returns the methods that rules name and no version of MCP has. One may be of an
+// extension, but a name of the protocol's own kind, without a dot, is more likely mistyped, and
+// then protects nothing.
+func (s *Scopes) unheardOf() (methods []string) {
+	if s == nil {
+		return nil
+	}
+	for _, rule := range s.Rules {
+		if rule.Kind == "method" && !strings.ContainsAny(rule.Pattern, "*.") && !message.IsRequest(rule.Pattern) &&
+			!strings.HasPrefix(rule.Pattern, "notifications/") && !slices.Contains(methods, rule.Pattern) {
+			methods = append(methods, rule.Pattern)
+		}
+	}
+	return methods
 }
 
 // filters says whether lists are filtered, where there is anything to filter.

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"bytes"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -83,5 +85,27 @@ func TestScopesOfJSONAreChecked(t *testing.T) {
 		if _, err := s.compile(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+	}
+}
+
+func TestMethodsThatNoVersionHasAreTold(t *testing.T) {
+	var s Scopes
+	for _, method := range []string{
+		"tools/call", "tools/*", "tasks/result", "notifications/progress", "com.example/search", // may be meant
+		"tool/call", "tools/Call", "tool/call", "resource/*", "call",
+	} {
+		s.Rules = append(s.Rules, ScopeRule{Kind: "method", Pattern: method, Deny: true})
+	}
+	s.Rules = append(s.Rules, ScopeRule{Kind: "tool", Pattern: "search", Deny: true})
+	var told bytes.Buffer
+	o := &OAuth{Scopes: &s, log: slog.New(slog.NewTextHandler(&told, nil))}
+	o.selfCheck(nil)
+	if want := `methods="[tool/call tools/Call call]"`; !strings.Contains(told.String(), want) {
+		t.Errorf("it tells %s\nwant %s", told.String(), want)
+	}
+	told.Reset()
+	o.Scopes = nil
+	if o.selfCheck(nil); strings.Contains(told.String(), "methods") {
+		t.Errorf("without rules it tells %s", told.String())
 	}
 }
