@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/snapgate/snapgate/caddymodule/internal/admission"
@@ -293,7 +294,7 @@ func checkLevel(m *message.Message) *answer.Refusal {
 	if level, _ := message.Unquote(raw); raw == nil || string(raw) == "null" || translate.Severity(level) >= 0 {
 		return nil
 	}
-	return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params._meta: %q must be one of debug, info, notice, warning, error, critical, alert, emergency", message.MetaLogLevel)
+	return answer.New(http.StatusOK, protocol.CodeInvalidParams, "params._meta: %q must be one of %s", message.MetaLogLevel, strings.Join(translate.Levels, ", "))
 }
 
 // setLevel makes a legacy server log what a modern call asks for: its level is the lowest

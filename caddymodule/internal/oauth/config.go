@@ -152,22 +152,8 @@ func (c Config) withDefaults() Config {
 // validate returns the configuration with its resource made canonical, or an
 // error that names the setting and says what would be right.
 func (c Config) validate() (Config, error) {
-	if len(c.Issuers) == 0 {
-		return c, errors.New("issuer: at least one is needed, such as https://auth.example.com")
-	}
-	for i, issuer := range c.Issuers {
-		if err := checkEndpoint(issuer); err != nil {
-			return c, fmt.Errorf("issuer %q: %w", issuer, err)
-		}
-		if strings.ContainsAny(issuer, "?#") {
-			return c, fmt.Errorf("issuer %q: must have no query and no fragment (RFC 8414 section 2)", issuer)
-		}
-		if base, _, found := strings.Cut(issuer, "/.well-known/"); found {
-			return c, fmt.Errorf("issuer %q: is the address of the issuer's metadata, not its name; write what that has in \"issuer\", such as %s", issuer, base)
-		}
-		if slices.Contains(c.Issuers[:i], issuer) {
-			return c, fmt.Errorf("issuer %q: is written twice", issuer)
-		}
+	if err := checkIssuers(c.Issuers); err != nil {
+		return c, err
 	}
 	resource, err := CanonicalResource(c.Resource)
 	if err != nil {
@@ -213,6 +199,27 @@ func (c Config) validate() (Config, error) {
 		return c, fmt.Errorf("cache ttl %s: must not be negative", c.CacheTTL)
 	}
 	return c, nil
+}
+
+func checkIssuers(issuers []string) error {
+	if len(issuers) == 0 {
+		return errors.New("issuer: at least one is needed, such as https://auth.example.com")
+	}
+	for i, issuer := range issuers {
+		if err := checkEndpoint(issuer); err != nil {
+			return fmt.Errorf("issuer %q: %w", issuer, err)
+		}
+		if strings.ContainsAny(issuer, "?#") {
+			return fmt.Errorf("issuer %q: must have no query and no fragment (RFC 8414 section 2)", issuer)
+		}
+		if base, _, found := strings.Cut(issuer, "/.well-known/"); found {
+			return fmt.Errorf("issuer %q: is the address of the issuer's metadata, not its name; write what that has in \"issuer\", such as %s", issuer, base)
+		}
+		if slices.Contains(issuers[:i], issuer) {
+			return fmt.Errorf("issuer %q: is written twice", issuer)
+		}
+	}
+	return nil
 }
 
 // skew is the tolerance in use.

@@ -192,13 +192,8 @@ func SetLevel(level string) []byte {
 	return frame(map[string]any{"jsonrpc": "2.0", "id": 0, "method": message.MethodSetLevel, "params": map[string]string{"level": level}})
 }
 
-// levels are those of RFC 5424, the least severe first.
-var levels = map[string]int{"debug": 0, "info": 1, "notice": 2, "warning": 3, "error": 4, "critical": 5, "alert": 6, "emergency": 7}
+// Levels are those of logs (RFC 5424 section 6.2.1), the least severe first.
+var Levels = []string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 
 // Severity orders log levels; unknown ones are below all others.
-func Severity(level string) int {
-	if n, ok := levels[level]; ok {
-		return n
-	}
-	return -1
-}
+func Severity(level string) int { return slices.Index(Levels, level) }
